@@ -1,0 +1,2 @@
+#![deny(unsafe_code)]
+//! The safe view of POSIX and Linux.

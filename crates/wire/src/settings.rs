@@ -1,0 +1,190 @@
+//! Settings as resolved by mod_wsgi.so, on their way to supervisors, workers and the embedded host.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Octets of a path or name, which need not be UTF-8.
+pub type Octets = serde_bytes::ByteBuf;
+
+/// How a changed script is met in daemon mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reload {
+    /// The old code serves until the new one is ready.
+    Switch,
+    /// A request that arrives after the change is never answered by old code; it waits.
+    Strict,
+}
+
+/// What Python is told at its start, in either mode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Python {
+    /// `WSGIPythonHome` or `python-home=`: a prefix, a virtual environment, or an executable.
+    pub home: Option<Octets>,
+    /// Directories for `site.addsitedir`, in order (`WSGIPythonPath`, `python-path=`).
+    pub path: Vec<Octets>,
+    /// `PYTHON_EGG_CACHE`.
+    pub eggs: Option<Octets>,
+    /// `WSGIPythonOptimize`: 0, 1 or 2.
+    pub optimize: u8,
+    /// `WSGIDontWriteBytecode`.
+    pub dont_write_bytecode: bool,
+    /// `WSGIPythonWarnings`, in order.
+    pub warnings: Vec<String>,
+    /// `WSGIPythonHashSeed`: `random`, a number, or unset.
+    pub hash_seed: Option<String>,
+    /// `sys.setswitchinterval`, in seconds.
+    pub switch_interval: Option<f64>,
+    /// Whether `sys.stdin`, `sys.stdout` and `signal.signal` are taken from the application (`WSGIRestrict*`).
+    pub restrict_stdin: bool,
+    /// See `restrict_stdin`.
+    pub restrict_stdout: bool,
+    /// See `restrict_stdin`.
+    pub restrict_signal: bool,
+    /// Whether interpreters are ended in order at exit (`WSGIDestroyInterpreter`).
+    pub destroy_interpreter: bool,
+    /// What the host itself says to `mod_wsgi`'s users.
+    pub server: Server,
+}
+
+/// Facts about the server for the `mod_wsgi` and `apache` modules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// httpd's version.
+    pub apache_version: (u16, u16, u16),
+    /// Such as `Apache/2.4.71 (Debian)`.
+    pub description: String,
+    /// `event`, `worker`, `prefork`.
+    pub mpm_name: String,
+    /// When httpd was built, in its own words.
+    pub build_date: String,
+    /// MPM limits: processes, threads per process.
+    pub maximum_processes: u32,
+    /// See `maximum_processes`.
+    pub threads_per_process: u32,
+}
+
+/// A script to load before the first request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// Its path.
+    pub script: Octets,
+    /// The application group, resolved; empty is the main interpreter.
+    pub application_group: Octets,
+}
+
+/// Everything about the embedded host of one httpd child.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddedSettings {
+    /// Python's own settings.
+    pub python: Python,
+    /// Scripts to load at the start, in order.
+    pub imports: Vec<Import>,
+    /// The lowest level that the main server's log keeps (`LogLevel wsgi:`), for lines outside a request.
+    pub log_level: u8,
+}
+
+/// Who the processes of a group are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The user's id; `None` when httpd itself is not root: no id is changed then.
+    pub uid: Option<u32>,
+    /// The group's id.
+    pub gid: Option<u32>,
+    /// `supplementary-groups=`; `None` means those of the user (`initgroups`).
+    pub groups: Option<Vec<u32>>,
+    /// `chroot=`.
+    pub chroot: Option<Octets>,
+    /// `cpu-priority=`, a nice value; 0 leaves it.
+    pub cpu_priority: i32,
+}
+
+/// Limits that the kernel enforces (setrlimit(2)); 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// `cpu-time-limit=`, seconds.
+    pub cpu_time: u64,
+    /// `memory-limit=`, octets (RLIMIT_DATA).
+    pub memory: u64,
+    /// `virtual-memory-limit=`, octets (RLIMIT_AS).
+    pub virtual_memory: u64,
+}
+
+/// The timeouts of a group; zero is off unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// `startup-timeout=`.
+    pub startup: Duration,
+    /// `shutdown-timeout=`; zero waits for ever.
+    pub shutdown: Duration,
+    /// `deadlock-timeout=`.
+    pub deadlock: Duration,
+    /// `inactivity-timeout=`.
+    pub inactivity: Duration,
+    /// `request-timeout=`.
+    pub request: Duration,
+    /// `interrupt-timeout=`.
+    pub interrupt: Duration,
+    /// `graceful-timeout=`.
+    pub graceful: Duration,
+    /// `eviction-timeout=`; zero uses `graceful`.
+    pub eviction: Duration,
+    /// `restart-interval=`.
+    pub restart_interval: Duration,
+    /// `socket-timeout=`, or the server's `Timeout`: each wait on the socket between httpd and worker.
+    pub socket: Duration,
+}
+
+/// Everything about one daemon group (`WSGIDaemonProcess`), for its supervisor and its workers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupSettings {
+    /// The group's name.
+    pub name: String,
+    /// Proves that a peer is an httpd child of ours.
+    pub secret: [u8; 16],
+    /// The uids that may connect to the group's socket besides root: those of the httpd children.
+    pub peers: Vec<u32>,
+    /// `file:line` of the directive, for messages.
+    pub defined_at: String,
+    /// Who the processes are.
+    pub identity: Identity,
+    /// Kernel limits.
+    pub limits: Limits,
+    /// `processes=`.
+    pub processes: u32,
+    /// Whether `processes=` was given, which alone makes `wsgi.multiprocess` true.
+    pub multiprocess: bool,
+    /// `threads=`; 0 is a service script.
+    pub threads: u32,
+    /// `umask=`.
+    pub umask: Option<u32>,
+    /// `home=`.
+    pub home: Option<Octets>,
+    /// `lang=`.
+    pub lang: Option<Octets>,
+    /// `locale=`.
+    pub locale: Option<Octets>,
+    /// `display-name=`, expanded.
+    pub display_name: Option<Octets>,
+    /// `stack-size=` of request threads in octets; 0 is the system's.
+    pub stack_size: u64,
+    /// `maximum-requests=`; 0 is off.
+    pub maximum_requests: u64,
+    /// `listen-backlog=`.
+    pub listen_backlog: u32,
+    /// All timeouts.
+    pub timeouts: Timeouts,
+    /// How a changed script is met.
+    pub reload: Reload,
+    /// The interpreter to execute: an absolute path.
+    pub interpreter: Octets,
+    /// Where `mod_wsgi_python.so` is: an absolute path.
+    pub host: Octets,
+    /// Python's own settings.
+    pub python: Python,
+    /// Scripts to load before a worker is ready, in order; a failure is logged and does not stop it.
+    pub imports: Vec<Import>,
+    /// Whether some directive names `%{GLOBAL}` for this group: the main interpreter is then kept for it.
+    pub uses_global: bool,
+    /// `LogLevel wsgi:` of the group's server, for lines outside a request.
+    pub log_level: u8,
+}
