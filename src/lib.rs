@@ -1,1 +1,3 @@
 //! The module.
+
+mod config;

@@ -1,0 +1,228 @@
+//! What a directive is, and the list of all of them in the order of the documentation.
+//!
+//! Every directive is registered as `RAW_ARGS`: the words are split here, because the value of `name="a value"` is a quoted word of
+//! its own, which httpd's other forms would cut at the blank. httpd puts file and line before an error's text.
+//! <https://httpd.apache.org/docs/2.4/developer/modguide.html#configuration>
+
+use super::alias::Pattern;
+use super::options::{DirOptions, Global, Mentions, Notice, Place, ServerOptions};
+use std::ffi::CStr;
+use std::sync::Arc;
+
+/// Where a directive may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Context {
+    /// The main server only, not within `<VirtualHost>`: `RSRC_CONF` and `GLOBAL_ONLY`.
+    Global,
+    /// The main server or a virtual host: `RSRC_CONF`.
+    Server,
+    /// Those and the directory containers: `RSRC_CONF | ACCESS_CONF`.
+    Directory,
+    /// Those and `.htaccess` with `AllowOverride FileInfo`: `OR_FILEINFO`.
+    FileInfo,
+    /// Directory containers, and `.htaccess` with `AllowOverride AuthConfig`: `OR_AUTHCFG`.
+    AuthConfig,
+    /// The main server only, by itself or within `<WSGIInterpreterOptions>`: `RSRC_CONF` and `GLOBAL_ONLY`.
+    GlobalOrBlock,
+}
+
+/// Whether a directive does what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It does.
+    Works,
+    /// It is checked and kept, and a warning at start-up says so: the issue with this number brings its effect.
+    NotYet(u16),
+    /// It is checked; the text says what stands in its place, at level info.
+    Replaced(&'static str),
+}
+
+/// A directive.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    /// Its name; for a container with the `<`.
+    pub(crate) name: &'static CStr,
+    /// Where it may stand.
+    pub(crate) context: Context,
+    /// One line for `httpd -L`.
+    pub(crate) help: &'static CStr,
+    /// Whether it does what it says.
+    pub(crate) effect: Effect,
+    /// What reads it.
+    pub(crate) apply: Apply,
+}
+
+/// What reads a directive's arguments, by what it changes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Apply {
+    /// What exists once.
+    Global(fn(&Site<'_>, &[u8], &mut Global) -> Result<(), DirectiveError>),
+    /// What each virtual host has of its own.
+    Server(fn(&Site<'_>, &[u8], &mut ServerOptions, &mut Global) -> Result<(), DirectiveError>),
+    /// What each directory has of its own.
+    Directory(fn(&Site<'_>, &[u8], &mut DirOptions, &mut Mentions) -> Result<(), DirectiveError>),
+    /// A container: this opens it; the fence walks what is in it and then calls [`Global::close_block`].
+    Block(fn(&Site<'_>, &[u8], &mut Global) -> Result<(), DirectiveError>),
+}
+
+/// What a directive may change.
+pub(crate) enum Target<'t> {
+    /// While the server reads its configuration.
+    Startup {
+        /// What exists once.
+        global: &'t mut Global,
+        /// The server or virtual host in which the directive stands.
+        server: &'t mut ServerOptions,
+        /// The directory in which it stands; outside of all, the server's own layer.
+        directory: &'t mut DirOptions,
+    },
+    /// While a request reads `.htaccess`: everything else belongs to all threads.
+    Htaccess {
+        /// The directory with the file.
+        directory: &'t mut DirOptions,
+    },
+}
+
+impl Definition {
+    /// The name as text, without a container's `<`.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name.to_str().expect("names in DIRECTIVES are ASCII").trim_start_matches('<')
+    }
+
+    /// Reads the directive with the arguments `raw`, all that follows the name on its line.
+    pub(crate) fn apply(&self, site: &Site<'_>, raw: &[u8], target: Target<'_>) -> Result<(), DirectiveError> {
+        match (self.apply, target) {
+            (Apply::Directory(apply), Target::Htaccess { directory }) => apply(site, raw, directory, &mut Mentions::default()),
+            (_, Target::Htaccess { .. }) => Err(DirectiveError::NotInHtaccess { directive: self.name().to_owned() }),
+            (apply, Target::Startup { global, server, directory }) => {
+                if global.open_block().is_some() && self.context != Context::GlobalOrBlock {
+                    return Err(DirectiveError::NotInBlock { directive: self.name().to_owned() });
+                }
+                self.mention(site, &mut global.mentions);
+                match apply {
+                    Apply::Global(apply) | Apply::Block(apply) => apply(site, raw, global),
+                    Apply::Server(apply) => apply(site, raw, server, global),
+                    Apply::Directory(apply) => apply(site, raw, directory, &mut global.mentions),
+                }
+            }
+        }
+    }
+
+    fn mention(&self, site: &Site<'_>, mentions: &mut Mentions) {
+        match self.effect {
+            Effect::Works => {}
+            Effect::NotYet(_) => mentions.note(Notice::not_yet(self.name(), site.place())),
+            Effect::Replaced(by) => mentions.note(Notice::replaced(self.name(), by, site.place())),
+        }
+    }
+}
+
+/// The definition of the directive `name`, compared as httpd does.
+pub(crate) fn find(name: &str) -> Option<&'static Definition> {
+    let name = name.trim_start_matches('<');
+    DIRECTIVES.iter().find(|definition| definition.name().eq_ignore_ascii_case(name))
+}
+
+/// Where a directive stands, and whom to ask while it is read.
+pub(crate) struct Site<'a> {
+    /// The directive's name.
+    pub(crate) directive: &'a str,
+    /// The file.
+    pub(crate) file: &'a str,
+    /// The line in it.
+    pub(crate) line: u32,
+    /// The server or virtual host.
+    pub(crate) server: ServerKey,
+    /// Its `ServerName`, as far as it has been read.
+    pub(crate) server_name: Option<&'a str>,
+    /// httpd and the system.
+    pub(crate) system: &'a dyn System,
+}
+
+impl Site<'_> {
+    /// File and line.
+    pub(crate) fn place(&self) -> Place {
+        Place { file: self.file.to_owned(), line: self.line }
+    }
+
+    /// An error that begins with `problem`, mod_wsgi's sentence where it has one, and says in `detail` what would be right.
+    pub(crate) fn error(&self, problem: &'static str, detail: impl std::fmt::Display) -> DirectiveError {
+        DirectiveError::Invalid { problem, directive: self.directive.to_owned(), detail: detail.to_string() }
+    }
+}
+
+/// Which server or virtual host: equal for the same one within one reading of the configuration, without a meaning otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ServerKey {
+    /// The main server.
+    Main,
+    /// A virtual host; the fence chooses the number (the address of its `server_rec`).
+    VirtualHost(usize),
+}
+
+/// What reading a directive must ask of httpd and of the system.
+pub(crate) trait System {
+    /// `ap_server_root_relative`: an absolute path, or `None` when it cannot be made one.
+    fn server_root_relative(&self, path: &[u8]) -> Option<Vec<u8>>;
+    /// The uid of a user's name.
+    fn uid(&self, name: &str) -> Option<u32>;
+    /// The gid of a group's name.
+    fn gid(&self, name: &str) -> Option<u32>;
+    /// The name of the user with a uid.
+    fn user_name(&self, uid: u32) -> Option<String>;
+    /// Whether httpd was started by root.
+    fn is_root(&self) -> bool;
+    /// A compiled regular expression (`ap_pregcomp`, extended); the error is its reason.
+    fn compile(&self, pattern: &[u8]) -> Result<Arc<dyn Pattern>, String>;
+}
+
+/// Why a directive is refused. httpd writes `Syntax error on line N of FILE:` before it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DirectiveError {
+    /// An argument is missing, unknown, of the wrong type or out of range.
+    #[error("{problem} {directive}: {detail}")]
+    Invalid {
+        /// What is wrong, a sentence with its final stop; mod_wsgi's where it has one.
+        problem: &'static str,
+        /// Which directive.
+        directive: String,
+        /// What was written and what would be right.
+        detail: String,
+    },
+    /// The argument is none of a few words.
+    #[error("{directive} must be one of: {choices}; '{given}' is none of them")]
+    Choice {
+        /// Which directive.
+        directive: String,
+        /// The words.
+        choices: &'static str,
+        /// What was written.
+        given: String,
+    },
+    /// Too few or too many arguments.
+    #[error("{directive} takes {takes}")]
+    Arguments {
+        /// Which directive.
+        directive: String,
+        /// What it takes.
+        takes: &'static str,
+    },
+    /// A rule of one directive, whose text names it.
+    #[error("{0}")]
+    Rule(String),
+    /// Only what belongs to a directory can change while requests are served.
+    #[error("{directive} not allowed here: write it in the server's configuration, not in .htaccess")]
+    NotInHtaccess {
+        /// Which directive.
+        directive: String,
+    },
+    /// The container describes interpreters, nothing else.
+    #[error("{directive} not allowed in <WSGIInterpreterOptions>: write it outside of the container")]
+    NotInBlock {
+        /// Which directive.
+        directive: String,
+    },
+}
+
+/// All directives, in the order of the documentation.
+pub(crate) static DIRECTIVES: &[Definition] = &[];

@@ -1,0 +1,1 @@
+//! Settings as resolved: no Option is left that a default would fill.
