@@ -1,0 +1,226 @@
+//! The configuration of a test's httpd, built up from what the test says.
+//!
+//! Snippets see `${ROOT}` (the server's folder), `${APPS}` (its applications) and `${PORT}`, by httpd's own `Define`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::error_log::Expected;
+use super::machine;
+use super::place::{self, Folder};
+use super::{Httpd, Mode, Mpm};
+
+/// An httpd that is being described.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    pub(super) folder: Folder,
+    pub(super) port: u16,
+    pub(super) expected: Expected,
+    pub(super) environment: Vec<(String, String)>,
+    mode: Option<Mode>,
+    mpm: Mpm,
+    modules: BTreeSet<&'static str>,
+    daemon_options: String,
+    log_level: &'static str,
+    /// Above everything else, for what has to be known when the rest is read.
+    preamble: String,
+    body: String,
+}
+
+/// What `httpd -t` said.
+#[derive(Clone, Debug)]
+pub(crate) struct ConfigTest {
+    /// Whether it would start.
+    pub(crate) is_ok: bool,
+    /// Its messages.
+    pub(crate) output: String,
+}
+
+impl Builder {
+    /// A server without any application, which serves static files from `htdocs`.
+    pub(super) fn new(mode: Option<Mode>) -> Self {
+        Self {
+            folder: Folder::new(),
+            port: place::free_port(),
+            expected: Expected::default(),
+            environment: Vec::new(),
+            mode,
+            mpm: Mpm::Event,
+            modules: BTreeSet::from(["authz_core", "alias", "dir", "mime", "env", "setenvif"]),
+            daemon_options: "threads=5".to_owned(),
+            log_level: "warn wsgi:info",
+            preamble: String::new(),
+            body: String::new(),
+        }
+    }
+
+    /// Serves an application of `tests/apps` at `/`.
+    #[must_use]
+    pub(crate) fn app(self, name: &str) -> Self {
+        self.mount("/", name)
+    }
+
+    /// Serves an application of `tests/apps` at a path.
+    #[must_use]
+    pub(crate) fn mount(self, path: &str, name: &str) -> Self {
+        self.with_app(name).config(&format!("WSGIScriptAlias {path} ${{APPS}}/{name}"))
+    }
+
+    /// Copies an application of `tests/apps` to `${APPS}`.
+    #[must_use]
+    pub(crate) fn with_app(self, name: &str) -> Self {
+        let source = place::checkout().join("tests/apps").join(name);
+        let text = std::fs::read_to_string(&source).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+        self.file(&format!("apps/{name}"), &text)
+    }
+
+    /// Writes a file into the server's folder.
+    #[must_use]
+    pub(crate) fn file(self, name: &str, content: &str) -> Self {
+        self.folder.write(name, content);
+        self
+    }
+
+    /// Adds directives.
+    #[must_use]
+    pub(crate) fn config(mut self, text: &str) -> Self {
+        self.body.push_str(text);
+        self.body.push('\n');
+        self
+    }
+
+    /// Adds directives above all others.
+    #[must_use]
+    pub(crate) fn preamble(mut self, text: &str) -> Self {
+        self.preamble.push_str(text);
+        self.preamble.push('\n');
+        self
+    }
+
+    /// The options of the daemon group `test`, which is the one that daemon mode uses.
+    #[must_use]
+    pub(crate) fn daemon_options(mut self, options: &str) -> Self {
+        self.daemon_options = options.to_owned();
+        self
+    }
+
+    /// Loads one more of httpd's modules.
+    #[must_use]
+    pub(crate) fn module(mut self, name: &'static str) -> Self {
+        self.modules.insert(name);
+        self
+    }
+
+    /// Runs on another MPM than event.
+    #[must_use]
+    pub(crate) fn mpm(mut self, mpm: Mpm) -> Self {
+        self.mpm = mpm;
+        self
+    }
+
+    /// Sets `LogLevel`.
+    #[must_use]
+    pub(crate) fn log_level(mut self, level: &'static str) -> Self {
+        self.log_level = level;
+        self
+    }
+
+    /// Sets a variable of httpd's environment.
+    #[must_use]
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Declares a serious line that the log must hold in the end.
+    #[must_use]
+    pub(crate) fn expect_log(mut self, text: &str) -> Self {
+        self.expected.required.push(text.to_owned());
+        self
+    }
+
+    /// Declares a serious line that the log may hold.
+    #[must_use]
+    pub(crate) fn allow_log(mut self, text: &str) -> Self {
+        self.expected.allowed.push(text.to_owned());
+        self
+    }
+
+    /// Declares a traceback whose last line holds `text`.
+    #[must_use]
+    pub(crate) fn expect_traceback(mut self, text: &str) -> Self {
+        self.expected.tracebacks = true;
+        self.allow_log("exception raised processing WSGI script").expect_log(text)
+    }
+
+    /// The folder of this server.
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The port on which it will listen.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts it and waits until it answers.
+    pub(crate) fn start(self) -> Httpd {
+        let file = self.write();
+        Httpd::start(self, &file)
+    }
+
+    /// Asks httpd whether it likes the configuration.
+    pub(crate) fn test(&self) -> ConfigTest {
+        let file = self.write();
+        let output = Command::new(machine::httpd()).arg("-t").arg("-f").arg(file).output().expect("httpd can be run");
+        let text = [output.stdout, output.stderr].concat();
+        ConfigTest { is_ok: output.status.success(), output: String::from_utf8_lossy(&text).into_owned() }
+    }
+
+    fn write(&self) -> PathBuf {
+        for folder in ["htdocs", "apps", "run"] {
+            let path = self.folder.path().join(folder);
+            std::fs::create_dir_all(&path).expect("the folder is ours");
+            place::open_to_all(&path);
+        }
+        self.folder.write("httpd.conf", &self.text())
+    }
+
+    fn text(&self) -> String {
+        let root = self.folder.path().display();
+        let port = self.port;
+        let modules = machine::httpd_modules().display();
+        let mut text = format!(
+            "Define ROOT {root}\nDefine APPS {root}/apps\nDefine PORT {port}\nServerRoot {root}\nDefaultRuntimeDir {root}/run\n\
+             PidFile {root}/run/httpd.pid\nListen 127.0.0.1:{port}\nServerName localhost\nErrorLog {root}/error.log\n\
+             LogLevel {level}\nTimeout 20\nKeepAliveTimeout 5\nAcceptFilter http none\n\
+             LoadModule mpm_{mpm}_module {modules}/mod_mpm_{mpm}.so\n",
+            level = self.log_level,
+            mpm = self.mpm.name(),
+        );
+        for module in &self.modules {
+            text.push_str(&format!("LoadModule {module}_module {modules}/mod_{module}.so\n"));
+        }
+        text.push_str(&format!("LoadModule wsgi_module {}\n", machine::wsgi_module().display()));
+        text.push_str("LogFormat \"%h %t \\\"%r\\\" %>s %B\" plain\nCustomLog access.log plain\nTypesConfig /dev/null\n");
+        text.push_str(match self.mpm {
+            Mpm::Prefork => "StartServers 2\nMinSpareServers 1\nMaxSpareServers 4\nMaxRequestWorkers 60\nServerLimit 60\n",
+            Mpm::Event | Mpm::Worker => {
+                "StartServers 1\nServerLimit 4\nThreadsPerChild 25\nMinSpareThreads 1\nMaxSpareThreads 100\nMaxRequestWorkers 100\n"
+            }
+        });
+        if machine::is_root() {
+            text.push_str(&format!("User {}\nGroup {}\n", machine::httpd_user(), machine::httpd_group()));
+        }
+        text.push_str("WSGISocketPrefix run/wsgi\nDocumentRoot ${ROOT}/htdocs\n");
+        text.push_str("<Directory />\n    Require all denied\n    AllowOverride None\n</Directory>\n");
+        text.push_str("<Directory ${ROOT}/htdocs>\n    Require all granted\n</Directory>\n<Directory ${APPS}>\n    Require all granted\n</Directory>\n");
+        text.push_str(&self.preamble);
+        if self.mode == Some(Mode::Daemon) {
+            text.push_str(&format!("WSGIDaemonProcess test {}\nWSGIProcessGroup test\n", self.daemon_options));
+        }
+        text.push_str(&self.body);
+        text
+    }
+}

@@ -1,0 +1,87 @@
+//! What a test needs of the world: a server, a client, its log and its processes.
+//!
+//! A test reads as a sentence: `Httpd::new(mode).app("hello.wsgi").start().get("/")`. What is checked after every test
+//! (log, processes, sockets) is checked when the [`Httpd`] goes out of scope, so no test can forget it.
+
+mod client;
+mod config;
+mod error_log;
+mod httpd;
+mod load;
+mod machine;
+mod place;
+mod processes;
+
+pub(crate) use client::{Client, Response};
+pub(crate) use config::Builder;
+pub(crate) use httpd::Httpd;
+pub(crate) use load::Load;
+pub(crate) use machine::{UnderTest, is_root, not_on_this_machine, under_test};
+pub(crate) use place::{Folder, wait_until};
+pub(crate) use processes::Process;
+
+/// Where the application runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// In the httpd child.
+    Embedded,
+    /// In a process of its own.
+    Daemon,
+}
+
+impl Mode {
+    /// Both of them: a test claims each mode unless it says why not.
+    pub(crate) const ALL: [Self; 2] = [Self::Embedded, Self::Daemon];
+}
+
+/// httpd's way of handling connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mpm {
+    /// Threads, and one that keeps idle connections.
+    Event,
+    /// Threads, one per connection.
+    Worker,
+    /// Processes, one per connection.
+    Prefork,
+}
+
+impl Mpm {
+    /// Those that Linux has.
+    pub(crate) const ALL: [Self; 3] = [Self::Event, Self::Worker, Self::Prefork];
+
+    /// The name in `mpm_NAME_module`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Worker => "worker",
+            Self::Prefork => "prefork",
+        }
+    }
+}
+
+/// Ends a test that mod_wsgi cannot pass, and says for the list of differences why.
+macro_rules! only_ours {
+    ($reason:literal) => {
+        if differs!($reason) {
+            return;
+        }
+    };
+}
+
+/// Whether mod_wsgi is under test, where it is known to behave differently; says so for the list of differences.
+macro_rules! differs {
+    ($reason:literal) => {
+        $crate::harness::differs(module_path!(), $reason)
+    };
+}
+
+/// Notes a known difference when mod_wsgi is under test. Written to the standard error beneath libtest's capture, so that the list is always seen.
+pub(crate) fn differs(module: &str, reason: &str) -> bool {
+    use std::io::Write as _;
+    let theirs = under_test() == UnderTest::Theirs;
+    if theirs {
+        let line = format!("difference: {module}: {reason}\n");
+        std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
+    }
+    theirs
+}
