@@ -6,4 +6,9 @@
 #[macro_use]
 mod harness;
 
+mod environ;
 mod hello;
+mod input;
+mod logging;
+mod output;
+mod start_response;

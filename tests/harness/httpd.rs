@@ -117,6 +117,11 @@ impl Httpd {
         &self.log
     }
 
+    /// Another log in its folder, such as that of a virtual host.
+    pub(crate) fn other_log(&self, name: &str) -> ErrorLog {
+        ErrorLog::at(&self.root().join(name))
+    }
+
     /// A connection to it.
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.port)

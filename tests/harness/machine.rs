@@ -32,7 +32,7 @@ pub(crate) fn is_root() -> bool {
 /// Ends a test for lack of something that not every machine has, and says so beneath libtest's capture.
 pub(crate) fn not_on_this_machine(what: &str) {
     use std::io::Write as _;
-    let line = format!("skipped: {what}\n");
+    let line = format!("\nskipped: {what}\n");
     std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
 }
 

@@ -12,7 +12,7 @@ mod machine;
 mod place;
 mod processes;
 
-pub(crate) use client::{Client, Response};
+pub(crate) use client::{Client, Request, Response};
 pub(crate) use config::Builder;
 pub(crate) use httpd::Httpd;
 pub(crate) use load::Load;
@@ -71,16 +71,17 @@ macro_rules! only_ours {
 /// Whether mod_wsgi is under test, where it is known to behave differently; says so for the list of differences.
 macro_rules! differs {
     ($reason:literal) => {
-        $crate::harness::differs(module_path!(), $reason)
+        $crate::harness::differs($reason)
     };
 }
 
 /// Notes a known difference when mod_wsgi is under test. Written to the standard error beneath libtest's capture, so that the list is always seen.
-pub(crate) fn differs(module: &str, reason: &str) -> bool {
+pub(crate) fn differs(reason: &str) -> bool {
     use std::io::Write as _;
     let theirs = under_test() == UnderTest::Theirs;
     if theirs {
-        let line = format!("difference: {module}: {reason}\n");
+        let test = std::thread::current().name().unwrap_or("?").to_owned();
+        let line = format!("\ndifference: {test}: {reason}\n");
         std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
     }
     theirs

@@ -1,0 +1,57 @@
+"""Writes to the log in every way there is."""
+
+import logging
+import sys
+import threading
+import warnings
+
+print("said at import")
+kept = []
+
+
+def application(environ, start_response):
+    errors = environ["wsgi.errors"]
+    name = environ["PATH_INFO"].strip("/")
+    answer = "done"
+    if name == "errors":
+        errors.write("one line\n")
+        errors.write("half ")
+        errors.write("and half\n")
+        errors.writelines(["listed 1\n", "listed 2\n"])
+        print("printed to errors", file=errors)
+        errors.write("caf\xe9 \u20ac\n")
+        errors.write("unfinished")
+    elif name == "flush":
+        errors.write("flushed")
+        errors.flush()
+        errors.write(" and more\n")
+    elif name == "print":
+        print("printed")
+        print("to stderr", file=sys.stderr)
+        sys.stdout.write("half of stdout ")
+        sys.stderr.write("half of stderr\n")
+    elif name == "warning":
+        warnings.warn("a warning")
+    elif name == "logging":
+        logging.getLogger("app").warning("through logging")
+    elif name == "thread":
+        thread = threading.Thread(target=lambda: print("from a thread"))
+        thread.start()
+        thread.join()
+    elif name == "surrogate":
+        errors.write("bad \udc80 end\n")
+    elif name == "forge":
+        errors.write("innocent\r[Sun Nov 01 00:00:00 2026] [core:emerg] forged\n")
+    elif name == "keep":
+        kept.append(errors)
+    elif name == "late":
+        try:
+            kept[-1].write("late\n")
+            answer = "accepted"
+        except RuntimeError as error:
+            answer = str(error)
+    elif name == "attributes":
+        answer = f"{errors.encoding} {errors.errors} {errors.name} {errors.isatty()} {errors.line_buffering}"
+    body = answer.encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
