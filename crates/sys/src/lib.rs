@@ -7,11 +7,15 @@
 pub mod clock;
 pub mod control;
 pub mod identity;
+#[expect(unsafe_code, reason = "setlocale takes a C string")]
+pub mod locale;
 pub mod log;
 #[expect(unsafe_code, reason = "a mapping is a pointer until it is a slice")]
 pub mod memory;
 #[expect(unsafe_code, reason = "fork, exec and prctl")]
 pub mod process;
+#[expect(unsafe_code, reason = "a signal handler")]
+pub mod signals;
 #[expect(unsafe_code, reason = "sendmsg and recvmsg with descriptors")]
 pub mod socket;
 #[expect(unsafe_code, reason = "the argument area is memory of the kernel's choosing")]
