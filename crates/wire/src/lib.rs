@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod codes;
 pub mod control;
 pub mod counters;
 pub mod frame;

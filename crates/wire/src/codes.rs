@@ -1,0 +1,104 @@
+//! The codes of log lines: numbers that never change, with level, meaning and the next step.
+//!
+//! Numbers below 300 are mod_wsgi's, where the meaning is the same; ours begin at 300. A line of level warning and above has a code, and
+//! [`Code::line`] is how it is put together: what happened, then what to do.
+
+use crate::log::Level;
+use std::fmt::{self, Display};
+
+/// One code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The number in `WSGI####`.
+    pub number: u16,
+    /// The level its lines have.
+    pub level: Level,
+    /// What has happened, for the table in the documentation.
+    pub meaning: &'static str,
+    /// What the operator does next: a sentence without its final stop, or nothing where there is nothing to do.
+    pub remedy: &'static str,
+}
+
+impl Code {
+    /// The text of a line: the code, what happened this time (without a final stop), and the remedy.
+    #[must_use]
+    pub fn line(&self, what: impl Display) -> String {
+        if self.remedy.is_empty() { format!("{self}: {what}") } else { format!("{self}: {what}; {}", self.remedy) }
+    }
+}
+
+impl Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "WSGI{:04}", self.number)
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident = $number:literal, $level:ident, $meaning:literal, $remedy:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub const $name: Code = Code { number: $number, level: Level::$level, meaning: $meaning, remedy: $remedy };
+        )*
+
+        /// Every code.
+        pub const ALL: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    // A group's supervisor and its workers.
+    CHROOT = 3, Alert, "The root directory could not be changed (chroot).", "check 'chroot='";
+    GROUP_ID = 4, Alert, "The group id could not be set.", "httpd must be started as root for 'group='";
+    GROUPS = 5, Alert, "The supplementary groups could not be set.", "check 'supplementary-groups='";
+    GROUPS_OF_USER = 6, Alert, "The groups of the user could not be found.", "add the user to the system or give 'supplementary-groups='";
+    USER_ID = 7, Alert, "The user id could not be set.", "httpd must be started as root for 'user='";
+    HOME = 9, Alert, "The working directory of 'home=' cannot be entered.", "create it, or let the group's user enter it";
+    USER_HOME = 10, Warn, "The home directory of the group's user cannot be entered; '/' is the working directory.",
+        "give 'home=' if the application relies on its working directory";
+    FORK = 24, Alert, "No process could be started.", "see whether the system is out of processes or memory";
+    PRIORITY = 75, Warn, "The CPU priority could not be set.", "check 'cpu-priority='";
+    INTERPRETER = 300, Crit, "The Python interpreter of a group cannot be executed by its user.",
+        "check 'python-home=' or WSGIPythonHome, and that the user may enter each directory on the way";
+    HOST = 301, Crit, "The host, mod_wsgi_python.so, cannot be read by the group's user.", "install it where that user can read it";
+    WORKER_DIED = 302, Error, "A worker ended without having been told to.", "";
+    WORKER_NOT_READY = 303, Error, "A worker ended before it was ready.", "";
+    GROUP_FAILED = 304, Crit, "No worker of a group can be started: its requests are answered 503.",
+        "it is tried again, at growing intervals of at most 30 s";
+    RELOAD_FAILED = 305, Error, "A changed script could not be loaded: the old code goes on serving.", "it is tried again when it changes";
+    SETTINGS_FAILED = 306, Error, "No worker could be started with new settings: those with the old ones go on serving.",
+        "it is tried again, at growing intervals of at most 30 s";
+    STARTUP_TIMEOUT = 307, Error, "A worker was not ready within startup-timeout and is ended.",
+        "see what the scripts do while they are loaded, or raise 'startup-timeout='";
+    CONTROL = 308, Crit, "A control message was not understood, or not taken.",
+        "mod_wsgi.so, mod_wsgi_supervisor and mod_wsgi_python.so must be of one build: restart httpd after an installation";
+    WATCH = 309, Warn, "Scripts cannot be watched (inotify): changes are seen by the next request only.",
+        "raise fs.inotify.max_user_instances or fs.inotify.max_user_watches";
+    COUNTERS = 310, Alert, "The shared counters of a group cannot be used.", "restart httpd";
+    SUPERVISOR = 311, Alert, "The supervisor of a group cannot work.", "";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_number_has_one_meaning() {
+        let numbers: BTreeSet<u16> = ALL.iter().map(|code| code.number).collect();
+        assert_eq!(numbers.len(), ALL.len());
+    }
+
+    #[test]
+    fn each_code_says_what_it_means() {
+        for code in ALL {
+            assert!(code.meaning.ends_with('.') && !code.remedy.ends_with('.'), "{code}");
+            assert!(code.level <= Level::Warn, "{code}: lines below warning have no code");
+        }
+    }
+
+    #[test]
+    fn a_line_has_code_event_and_remedy() {
+        assert_eq!(CHROOT.line("cannot enter '/x'"), "WSGI0003: cannot enter '/x'; check 'chroot='");
+        assert_eq!(WORKER_DIED.line("it died"), "WSGI0302: it died");
+    }
+}
