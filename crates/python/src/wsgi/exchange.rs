@@ -5,8 +5,9 @@ use wire::head::ResponseHead;
 use wire::log::Level;
 
 /// One request and its response, on the way. The functions may wait for the peer: callers that hold an interpreter leave it for the
-/// call unless [`Exchange::ready`] says that it will not wait.
-pub(crate) trait Exchange {
+/// call unless they use [`Exchange::try_send`] or [`Exchange::read_is_ready`] says that it will not wait. It may be called from
+/// any thread of the application, one at a time.
+pub(crate) trait Exchange: Send {
     /// Reads up to `buffer.len()` octets of the request body, waiting for at least one; 0 is its end.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, InputError>;
 

@@ -1,0 +1,24 @@
+//! The safe view of CPython: interpreters, threads, objects, exceptions, types.
+//!
+//! This folder is the fence around CPython's C API (<https://docs.python.org/3/c-api/>): `ffi` is named by its siblings only, and what
+//! the rest of the crate needs is a safe function here. It knows nothing of WSGI. [`attach`] is the only way into an interpreter,
+//! [`Attached::detach`] the way to wait.
+
+mod ffi;
+
+pub(crate) mod runtime;
+
+mod interpreter;
+mod thread;
+
+mod class;
+mod error;
+mod object;
+
+pub(crate) mod extension;
+
+pub(crate) use class::{Class, Getter, GetterDef, Method, MethodDef, Type, bind};
+pub(crate) use error::{Exception, Report};
+pub(crate) use interpreter::{EndError, Interpreter, InterpreterError};
+pub(crate) use object::Object;
+pub(crate) use thread::{Attached, attach, release_this_thread};

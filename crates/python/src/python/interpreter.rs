@@ -1,0 +1,218 @@
+//! Interpreters: the main one and its sub-interpreters, from their creation to their end.
+//!
+//! `Py_EndInterpreter` may only be called when nobody is inside and no thread state is left but the caller's, so an interpreter
+//! counts its visitors and keeps the states that were made for it.
+//! See <https://docs.python.org/3/c-api/init.html#sub-interpreter-support>.
+
+use super::ffi;
+use super::runtime;
+use super::thread::{self, Attached, Origin};
+use parking_lot::Mutex;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+/// An interpreter of this process.
+///
+/// # Invariants
+///
+/// `raw` is live until `ended` is set and no visit is left.
+pub(crate) struct Interpreter {
+    raw: NonNull<ffi::PyInterpreterState>,
+    main: Option<Arc<Interpreter>>,
+    states: Mutex<Vec<State>>,
+    visitors: AtomicUsize,
+    ended: AtomicBool,
+}
+
+// SAFETY: the pointers are used only as CPython allows from any thread, or by the thread that they belong to.
+unsafe impl Send for Interpreter {}
+// SAFETY: as above; all else is behind a lock or atomic.
+unsafe impl Sync for Interpreter {}
+
+/// A thread state, for comparison and deletion.
+struct State(NonNull<ffi::PyThreadState>);
+
+// SAFETY: the pointer is only compared, and dereferenced by CPython under the interpreter's lock.
+unsafe impl Send for State {}
+
+/// A sub-interpreter could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InterpreterError {
+    /// Python runs no more.
+    #[error("Python is being stopped")]
+    Stopped,
+    /// CPython refused.
+    #[error("CPython could not create a sub-interpreter")]
+    Refused,
+}
+
+/// An interpreter cannot be ended; its threads go with the process.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EndError {
+    /// Requests are being executed in it.
+    #[error("{0} threads are still executing in it")]
+    Visitors(usize),
+    /// The application has threads that do not end.
+    #[error("threads of the application are still running in it")]
+    Threads,
+}
+
+/// The proof that somebody is inside, or waits to be.
+pub(super) struct Visit<'i>(&'i Interpreter);
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.0.visitors.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Interpreter {
+    /// The main interpreter, whose thread state `state` is the calling thread's.
+    pub(super) fn main(raw: NonNull<ffi::PyInterpreterState>, state: NonNull<ffi::PyThreadState>) -> Arc<Self> {
+        let interpreter = Arc::new(Self::new(raw, None));
+        thread::adopt(&interpreter, state, Origin::Initial);
+        interpreter
+    }
+
+    /// A new sub-interpreter of `main`. Creations must not overlap: the caller holds a lock, and is in no interpreter.
+    pub(crate) fn create(main: &Arc<Self>) -> Result<Arc<Self>, InterpreterError> {
+        let _visit = main.visit().ok_or(InterpreterError::Stopped)?;
+        let main_state = thread::state_for(main).ok_or(InterpreterError::Refused)?;
+        // SAFETY: the main state is live and of this thread. Py_NewInterpreter leaves its own state current, or on failure the one
+        // that was; SaveThread leaves whichever it is.
+        let (raw, state) = unsafe {
+            ffi::PyEval_RestoreThread(main_state.as_ptr());
+            let state = ffi::Py_NewInterpreter();
+            let raw = if state.is_null() { std::ptr::null_mut() } else { ffi::PyThreadState_GetInterpreter(state) };
+            if state.is_null() {
+                ffi::PyErr_Clear();
+            }
+            ffi::PyEval_SaveThread();
+            (raw, state)
+        };
+        let (Some(raw), Some(state)) = (NonNull::new(raw), NonNull::new(state)) else { return Err(InterpreterError::Refused) };
+        let interpreter = Arc::new(Self::new(raw, Some(Arc::clone(main))));
+        thread::adopt(&interpreter, state, Origin::New);
+        Ok(interpreter)
+    }
+
+    fn new(raw: NonNull<ffi::PyInterpreterState>, main: Option<Arc<Self>>) -> Self {
+        Self { raw, main, states: Mutex::new(Vec::new()), visitors: AtomicUsize::new(0), ended: AtomicBool::new(false) }
+    }
+
+    /// Whether this is the main interpreter.
+    pub(crate) fn is_main(&self) -> bool {
+        self.main.is_none()
+    }
+
+    /// The main interpreter, if this is another one.
+    pub(super) fn parent(&self) -> Option<&Arc<Self>> {
+        self.main.as_ref()
+    }
+
+    pub(super) fn raw(&self) -> *mut ffi::PyInterpreterState {
+        self.raw.as_ptr()
+    }
+
+    /// Enters the visitors' book; `None` when the interpreter has ended or is about to.
+    pub(super) fn visit(&self) -> Option<Visit<'_>> {
+        self.visitors.fetch_add(1, SeqCst);
+        let visit = Visit(self);
+        (!self.ended.load(SeqCst)).then_some(visit)
+    }
+
+    /// Remembers a thread state made for this interpreter.
+    pub(super) fn keep(&self, state: NonNull<ffi::PyThreadState>) {
+        self.states.lock().push(State(state));
+    }
+
+    /// Forgets a thread state; `false` when it was not known any more.
+    pub(super) fn forget(&self, state: NonNull<ffi::PyThreadState>) -> bool {
+        let mut states = self.states.lock();
+        let before = states.len();
+        states.retain(|known| known.0 != state);
+        states.len() < before
+    }
+
+    /// Refuses new visitors and waits for those inside.
+    pub(super) fn close(&self, patience: Duration) -> Result<(), EndError> {
+        let deadline = Instant::now() + patience;
+        self.ended.store(true, SeqCst);
+        loop {
+            match self.visitors.load(SeqCst) {
+                0 => return Ok(()),
+                visitors if Instant::now() >= deadline => return Err(EndError::Visitors(visitors)),
+                _ => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    }
+
+    /// Ends a sub-interpreter: joins its non-daemon threads, calls its `atexit` functions and frees it.
+    pub(crate) fn end(self: &Arc<Self>, patience: Duration) -> Result<(), EndError> {
+        let Some(main) = self.main.as_ref() else { return Ok(()) };
+        // The states are made while visits are still possible.
+        let (Some(state), Some(main_state)) = (thread::state_for(self), thread::state_for(main)) else { return Err(EndError::Threads) };
+        self.close(patience)?;
+        let alone = thread::with_state(state, |py| {
+            self.delete_other_states(state);
+            runtime::join_threads(py);
+            let alone = self.wait_until_alone(py, state);
+            if !alone {
+                runtime::run_exit_functions(py);
+            }
+            alone
+        });
+        if !alone {
+            return Err(EndError::Threads);
+        }
+        // SAFETY: nobody visits, `state` is the only thread state left, and it is made current as Py_EndInterpreter wants. Before 3.12
+        // the lock is still held when it returns, and Swap installs a state under it; later the lock is gone with the interpreter.
+        unsafe {
+            ffi::PyEval_RestoreThread(state.as_ptr());
+            ffi::Py_EndInterpreter(state.as_ptr());
+            if runtime::version() >= (3, 12) {
+                ffi::PyEval_RestoreThread(main_state.as_ptr());
+            } else {
+                ffi::PyThreadState_Swap(main_state.as_ptr());
+            }
+            ffi::PyEval_SaveThread();
+        }
+        Ok(())
+    }
+
+    /// Deletes the thread states that our other threads have left here; they wait for their next request elsewhere.
+    fn delete_other_states(&self, own: NonNull<ffi::PyThreadState>) {
+        let states = std::mem::take(&mut *self.states.lock());
+        for state in states.into_iter().filter(|state| state.0 != own) {
+            // SAFETY: no visitor is left, so no thread uses the state or will; its interpreter is the current one.
+            unsafe {
+                ffi::PyThreadState_Clear(state.0.as_ptr());
+                ffi::PyThreadState_Delete(state.0.as_ptr());
+            }
+        }
+    }
+
+    /// Whether no thread of the application is left, after a moment for those that are just ending.
+    fn wait_until_alone(&self, py: Attached<'_>, own: NonNull<ffi::PyThreadState>) -> bool {
+        let (Some(head), Some(next)) = (ffi::interpreter_thread_head(), ffi::thread_state_next()) else { return false };
+        for _ in 0..100 {
+            // SAFETY: the interpreter is live and current; its list changes under its lock only.
+            let others = unsafe {
+                let mut state = head(self.raw());
+                let mut others = false;
+                while !state.is_null() {
+                    others |= state != own.as_ptr();
+                    state = next(state);
+                }
+                others
+            };
+            if !others {
+                return true;
+            }
+            py.detach(|| std::thread::sleep(Duration::from_millis(2)));
+        }
+        false
+    }
+}

@@ -1,0 +1,206 @@
+//! Which interpreter a thread has entered, and the thread states with which it does.
+//!
+//! CPython wants one `PyThreadState` per thread and interpreter. We make it when a thread first enters an interpreter and keep it, so
+//! that `threading.local` lives from request to request. A thread's state for the *main* interpreter is made by `PyGILState_Ensure`,
+//! before any other: extension modules that use that API then find the state we entered with.
+//! See <https://docs.python.org/3/c-api/init.html#thread-state-and-the-global-interpreter-lock>.
+
+use super::ffi;
+use super::interpreter::Interpreter;
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+/// Proof that the calling thread has entered an interpreter.
+///
+/// # Invariants
+///
+/// While a value exists and no [`Attached::detach`] of this thread runs, a thread state of the calling thread is current. The raw
+/// pointer keeps the value on its thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Attached<'py>(PhantomData<(&'py (), *mut ())>);
+
+/// Enters `interpreter` for the time of `work`; `None` when it has ended.
+pub(crate) fn attach<R>(interpreter: &Arc<Interpreter>, work: impl FnOnce(Attached<'_>) -> R) -> Option<R> {
+    let _visit = interpreter.visit()?;
+    let state = state_for(interpreter)?;
+    Some(with_state(state, work))
+}
+
+impl Attached<'_> {
+    /// The token of a function that CPython calls.
+    ///
+    /// # Safety
+    ///
+    /// A thread state of the calling thread is current, and stays so while the token is used.
+    pub(super) unsafe fn assume<'py>() -> Attached<'py> {
+        // INVARIANT: the caller says so.
+        Attached(PhantomData)
+    }
+
+    /// Leaves the interpreter for the time of `work`, which may wait.
+    pub(crate) fn detach<R>(self, work: impl FnOnce() -> R + Send) -> R {
+        struct Back {
+            state: *mut ffi::PyThreadState,
+            ours: *mut ffi::PyThreadState,
+        }
+        impl Drop for Back {
+            fn drop(&mut self) {
+                // SAFETY: this is the state that SaveThread gave on this thread, and the interpreter waits for its visitors.
+                unsafe { ffi::PyEval_RestoreThread(self.state) };
+                THREAD.with(|thread| thread.attached.set(self.ours));
+            }
+        }
+        let ours = THREAD.with(|thread| thread.attached.replace(ptr::null_mut()));
+        // SAFETY: the token says that a thread state is current; no token reaches `work`, because tokens are not Send.
+        let _back = Back { state: unsafe { ffi::PyEval_SaveThread() }, ours };
+        work()
+    }
+}
+
+/// Makes `state` current for the time of `work`, and what was current before current again.
+pub(super) fn with_state<R>(state: NonNull<ffi::PyThreadState>, work: impl FnOnce(Attached<'_>) -> R) -> R {
+    struct Leave {
+        previous: *mut ffi::PyThreadState,
+    }
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            THREAD.with(|thread| thread.attached.set(self.previous));
+            // SAFETY: our state is current until here. The previous one belongs to an outer `with_state` of this thread.
+            unsafe {
+                ffi::PyEval_SaveThread();
+                if !self.previous.is_null() {
+                    ffi::PyEval_RestoreThread(self.previous);
+                }
+            }
+        }
+    }
+    let previous = THREAD.with(|thread| thread.attached.replace(state.as_ptr()));
+    // SAFETY: a previous state was made current by an outer `with_state` of this thread; `state` is a live one of this thread.
+    unsafe {
+        if !previous.is_null() {
+            ffi::PyEval_SaveThread();
+        }
+        ffi::PyEval_RestoreThread(state.as_ptr());
+    }
+    let _leave = Leave { previous };
+    // INVARIANT: `state` is current, and `_leave` outlives the token.
+    work(Attached(PhantomData))
+}
+
+/// Keeps a thread state that CPython made for this thread: the initial one, or that of a new sub-interpreter.
+pub(super) fn adopt(interpreter: &Arc<Interpreter>, state: NonNull<ffi::PyThreadState>, origin: Origin) {
+    interpreter.keep(state);
+    THREAD.with(|thread| thread.states.borrow_mut().push(Cached { interpreter: Arc::clone(interpreter), state, origin }));
+}
+
+/// Notes that the calling thread was inside with `state` before we came, and is again when we go.
+pub(super) fn note_attached(_py: Attached<'_>, state: NonNull<ffi::PyThreadState>) {
+    THREAD.with(|thread| thread.attached.set(state.as_ptr()));
+}
+
+/// The thread state of this thread for `interpreter`, made on first use.
+pub(super) fn state_for(interpreter: &Arc<Interpreter>) -> Option<NonNull<ffi::PyThreadState>> {
+    let cached = THREAD.with(|thread| {
+        let states = thread.states.borrow();
+        states.iter().find(|cached| Arc::ptr_eq(&cached.interpreter, interpreter)).map(|cached| cached.state)
+    });
+    if cached.is_some() {
+        return cached;
+    }
+    match interpreter.parent() {
+        None => {
+            let previous = THREAD.with(|thread| thread.attached.get());
+            // SAFETY: the main interpreter runs (the caller visits it). The state is left with a count of one, so that a nested
+            // Ensure and Release of an extension module does not delete it, and what was current is current again.
+            let state = unsafe {
+                if !previous.is_null() {
+                    ffi::PyEval_SaveThread();
+                }
+                ffi::PyGILState_Ensure();
+                let state = NonNull::new(ffi::PyEval_SaveThread())?;
+                if !previous.is_null() {
+                    ffi::PyEval_RestoreThread(previous);
+                }
+                state
+            };
+            adopt(interpreter, state, Origin::GilState);
+            Some(state)
+        }
+        Some(main) => {
+            // The main interpreter's state comes first: PyGILState remembers the first state of a thread.
+            state_for(main)?;
+            // SAFETY: the interpreter runs (the caller visits it); a lock need not be held.
+            let state = NonNull::new(unsafe { ffi::PyThreadState_New(interpreter.raw()) })?;
+            adopt(interpreter, state, Origin::New);
+            Some(state)
+        }
+    }
+}
+
+/// Gives back all thread states of the calling thread, for threads that end without running thread-local destructors.
+pub(crate) fn release_this_thread() {
+    let mut states = THREAD.with(|thread| std::mem::take(&mut *thread.states.borrow_mut()));
+    // The main interpreter's state was made first and goes last.
+    while let Some(cached) = states.pop() {
+        cached.release();
+    }
+}
+
+thread_local! {
+    static THREAD: Thread = const { Thread { attached: Cell::new(ptr::null_mut()), states: RefCell::new(Vec::new()) } };
+}
+
+/// What a thread of ours knows of its place in Python.
+struct Thread {
+    /// The state that [`with_state`] made current on this thread, if any.
+    attached: Cell<*mut ffi::PyThreadState>,
+    states: RefCell<Vec<Cached>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        while let Some(cached) = self.states.get_mut().pop() {
+            cached.release();
+        }
+    }
+}
+
+struct Cached {
+    interpreter: Arc<Interpreter>,
+    state: NonNull<ffi::PyThreadState>,
+    origin: Origin,
+}
+
+/// Who made a thread state, which decides how it ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The initialisation of CPython: it ends with it.
+    Initial,
+    /// `PyGILState_Ensure`.
+    GilState,
+    /// `PyThreadState_New` or `Py_NewInterpreter`.
+    New,
+}
+
+impl Cached {
+    fn release(self) {
+        let Some(_visit) = self.interpreter.visit() else { return };
+        if self.origin == Origin::Initial || !self.interpreter.forget(self.state) {
+            return;
+        }
+        // SAFETY: the state belongs to this thread, is not current, and the interpreter cannot end while we visit it.
+        unsafe {
+            ffi::PyEval_RestoreThread(self.state.as_ptr());
+            match self.origin {
+                Origin::GilState => ffi::PyGILState_Release(ffi::PyGILState_STATE::PyGILState_UNLOCKED),
+                Origin::New | Origin::Initial => {
+                    ffi::PyThreadState_Clear(self.state.as_ptr());
+                    ffi::PyEval_SaveThread();
+                    ffi::PyThreadState_Delete(self.state.as_ptr());
+                }
+            }
+        }
+    }
+}
