@@ -75,6 +75,19 @@ codes! {
         "raise fs.inotify.max_user_instances or fs.inotify.max_user_watches";
     COUNTERS = 310, Alert, "The shared counters of a group cannot be used.", "restart httpd";
     SUPERVISOR = 311, Alert, "The supervisor of a group cannot work.", "";
+    ACCEPT = 18, Crit, "A worker cannot take connections.", "see whether its limits or the system are out of descriptors or memory";
+    THREAD = 22, Alert, "A request thread of a worker could not be started.", "check 'threads=', 'stack-size=' and the memory limits";
+    PEER = 34, Alert, "A connection to a worker came from somebody else than an httpd child of ours; it was refused.",
+        "if httpd has just been restarted, the request is tried again; otherwise see who connects";
+    LOCALE = 79, Warn, "The locale of 'locale=' is not supported.", "see 'locale -a' for those that are";
+    REQUEST_FRAME = 80, Error, "A worker could not read a request from httpd.",
+        "mod_wsgi.so and mod_wsgi_python.so must be of one build: restart httpd after an installation";
+    QUEUE_TIMEOUT = 84, Error, "A request has waited for longer than queue-timeout and was not begun.",
+        "add processes or threads, or raise 'queue-timeout='";
+    REQUEST_PANIC = 320, Error, "A fault of ours has ended a request.", "please report it, with the line before";
+    SHUTDOWN_TIMEOUT = 321, Warn, "A worker did not end within shutdown-timeout and ends without order.",
+        "see what its requests and its exit handlers wait for, or raise 'shutdown-timeout='";
+    WORKER = 322, Crit, "A worker cannot work.", "";
 }
 
 #[cfg(test)]
