@@ -1,8 +1,272 @@
-//! The daemon side.
+//! A worker: the process of a daemon group in which the application runs.
+//!
+//! The supervisor has executed Python, whose bootstrap has imported us; from here on this file is read from top to bottom: what a worker
+//! does until it is ready, while it serves ([`control`] on the main thread, [`pool`] on the others), and until it ends. It knows frames
+//! and control messages, neither httpd nor how the application is called.
 
+mod connection;
+mod control;
+mod exchange;
+mod incoming;
+#[expect(unsafe_code, reason = "descriptors that are open at known numbers")]
+mod inherited;
+mod life;
+mod log;
+mod pool;
+mod request;
+
+use crate::host::{Ending, Host, HostError, HostSettings, LogSink, Mode, ReloadPolicy};
 use crate::python::Attached;
+use inherited::Inherited;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use sys::control::{Channel, ChannelError};
+use sys::memory::{MemoryError, SharedWords};
+use sys::nix::errno::Errno;
+use wire::codes;
+use wire::control::{FromWorker, StopReason, ToWorker, WorkerSettings};
+use wire::log::Level;
+use wire::settings::{GroupSettings, Import};
+
+/// How long the supervisor may take to send the settings.
+const SETTINGS_TIME: Duration = Duration::from_secs(30);
+
+/// The exit status of a worker that has ended in order.
+const DONE: i32 = 0;
+
+/// The exit status of one that could not become ready.
+const NOT_READY: i32 = 1;
+
+/// The exit status of one that did not end in time.
+const OUT_OF_TIME: i32 = 255;
+
+/// Why a worker cannot become ready.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    /// Nobody has started us as a worker.
+    #[error("this process was not started by mod_wsgi_supervisor")]
+    NoDescriptors,
+    /// The supervisor does not say who we are.
+    #[error("the supervisor has sent no settings")]
+    NoSettings,
+    /// The way to the supervisor is broken.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// The counters cannot be used.
+    #[error(transparent)]
+    Counters(#[from] MemoryError),
+    /// Python cannot be used.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A script that served before does no longer load.
+    #[error("script '{0}' could not be loaded: {1}")]
+    Preload(String, String),
+    /// The kernel said no.
+    #[error("{0}: {1}")]
+    Os(&'static str, Errno),
+    /// A request thread could not be started.
+    #[error("cannot start request thread: {0}")]
+    Thread(std::io::Error),
+}
 
 /// Is a worker until it is to end; returns the exit status.
-pub(crate) fn run(_py: Attached<'_>) -> i32 {
-    0
+pub(crate) fn run(py: Attached<'_>) -> i32 {
+    std::panic::set_hook(Box::new(|panic| log::write(Level::Crit, &panic.to_string().replace('\n', " "))));
+    let (channel, inherited) = match begin() {
+        Ok(begun) => begun,
+        Err(error) => return failed(&error),
+    };
+    let told = settings(&channel).and_then(|settings| work(py, &channel, inherited, settings));
+    told.unwrap_or_else(|error| {
+        // The supervisor logs what it is told; if it is not there, nobody would.
+        match channel.send(&FromWorker::Failed(error.to_string()), &[]) {
+            Ok(()) => NOT_READY,
+            Err(_) => failed(&error),
+        }
+    })
+}
+
+fn failed(error: &StartError) -> i32 {
+    log::coded(&codes::WORKER, error);
+    NOT_READY
+}
+
+/// Takes over what the supervisor has left open.
+fn begin() -> Result<(Arc<Channel>, (std::os::fd::OwnedFd, std::os::fd::OwnedFd)), StartError> {
+    let Inherited { control, listener, counters } = inherited::take().ok_or(StartError::NoDescriptors)?;
+    // What the application starts inherits neither the listener nor the way to the supervisor.
+    sys::process::close_on_exec_from(3);
+    Ok((Arc::new(Channel::new(control)), (listener, counters)))
+}
+
+fn settings(channel: &Channel) -> Result<Box<WorkerSettings>, StartError> {
+    match channel.wait(Some(SETTINGS_TIME))? {
+        Some((ToWorker::Configure(settings), _)) => Ok(settings),
+        _ => Err(StartError::NoSettings),
+    }
+}
+
+/// Everything from the settings to the end.
+fn work(
+    py: Attached<'_>,
+    channel: &Arc<Channel>,
+    (listener, counters): (std::os::fd::OwnedFd, std::os::fd::OwnedFd),
+    settings: Box<WorkerSettings>,
+) -> Result<i32, StartError> {
+    let group = &settings.group;
+    become_known(group);
+    let counters = SharedWords::map(&counters)?;
+    let changed = Arc::new(AtomicBool::new(false));
+    let host = Host::start_in_process(py, host_settings(group, channel, &changed))?;
+    let os = |what| move |error| StartError::Os(what, error);
+    let news = sys::nix::sys::eventfd::EventFd::from_flags(
+        sys::nix::sys::eventfd::EfdFlags::EFD_CLOEXEC | sys::nix::sys::eventfd::EfdFlags::EFD_NONBLOCK,
+    )
+    .map_err(os("cannot make an event descriptor"))?;
+    let service = request::Service {
+        serve: Box::new(|thread, head, exchange| host.serve(thread, head, exchange)),
+        secret: group.secret,
+        peers: group.peers.clone(),
+        timeout: group.timeouts.socket,
+        counters: Some((counters, settings.slot)),
+        maximum_requests: group.maximum_requests,
+        finished: AtomicU64::new(0),
+        limit: OnceLock::new(),
+        news,
+    };
+    let pool = pool::Pool::new(listener).map_err(os("cannot make an epoll"))?;
+    // Python is left for good: whoever loads or serves enters it for as long as it takes.
+    host.release_gil(py, || {
+        load(host, &settings)?;
+        // Only now: a signal ends whoever has nothing to finish yet.
+        let signals = sys::signals::watch(&control::SIGNALS).map_err(os("cannot watch signals"))?;
+        std::thread::scope(|scope| {
+            let stack = usize::try_from(group.stack_size).ok().filter(|size| *size > 0).unwrap_or_else(pool::system_stack);
+            if let Err(error) = pool.start(scope, &service, group.threads, stack) {
+                pool.end();
+                log::coded(&codes::THREAD, &error);
+                return Err(StartError::Thread(error));
+            }
+            channel.send(&FromWorker::Ready, &[])?;
+            let graceful = group.timeouts.graceful;
+            let control = control::Control { channel, signals: &signals, pool: &pool, service: &service, changed: &changed, graceful };
+            let reason = control.run();
+            end(host, channel, group, &pool, reason);
+            Ok(())
+        })
+    })?;
+    log::write(Level::Info, &format!("Exiting daemon process '{}'.", group.name));
+    if !group.python.destroy_interpreter {
+        sys::process::exit_now(DONE);
+    }
+    // Python ends itself when we return: the main interpreter's exit handlers, then the process.
+    Ok(DONE)
+}
+
+/// What operators see of this process, and what other processes of its user do not.
+fn become_known(group: &GroupSettings) {
+    log::set_level(group.log_level);
+    // exec has made us dumpable again, and the secret is in our memory.
+    sys::process::set_not_dumpable();
+    let named = group.display_name.as_ref().map_or_else(|| format!("(wsgi:{})", group.name).into_bytes(), |name| name.to_vec());
+    let _shown_if_possible = sys::title::set(&named);
+    if let Some(locale) = &group.locale {
+        let name = std::ffi::CString::new(locale.to_vec()).unwrap_or_default();
+        if name.is_empty() || !sys::locale::set(&name) {
+            log::coded(&codes::LOCALE, format_args!("locale '{}' is not supported", String::from_utf8_lossy(locale)));
+        }
+    }
+}
+
+/// What the host is told, and what it tells: loads and changes go to the supervisor.
+fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, changed: &Arc<AtomicBool>) -> HostSettings {
+    let (loads, changes, changed) = (Arc::clone(channel), Arc::clone(channel), Arc::clone(changed));
+    // Each request meets a change; the supervisor is told of it once.
+    let told = parking_lot::Mutex::new(HashMap::<Vec<u8>, i64>::new());
+    HostSettings {
+        python: group.python.clone(),
+        mode: Mode::Daemon { group: group.name.clone(), home: group.home.clone(), uses_global: group.uses_global },
+        multithread: group.threads != 1,
+        multiprocess: group.multiprocess,
+        run_once: group.threads == 1 && group.maximum_requests == 1,
+        maximum_processes: group.processes,
+        threads_per_process: group.threads,
+        reload: ReloadPolicy::Report(Box::new(move |script, modified| {
+            if told.lock().insert(script.to_vec(), modified) != Some(modified) {
+                changed.store(true, Relaxed);
+                tell(&changes, &FromWorker::Changed { script: script.to_vec().into(), modified });
+            }
+        })),
+        loaded: Box::new(move |import, modified| tell(&loads, &FromWorker::Loaded { import, modified })),
+        log: Arc::new(OutsideRequests),
+    }
+}
+
+fn tell(channel: &Channel, message: &FromWorker) {
+    match channel.send(message, &[]) {
+        // The control loop meets its end.
+        Ok(()) | Err(ChannelError::Gone) => {}
+        Err(error) => log::coded(&codes::CONTROL, error),
+    }
+}
+
+struct OutsideRequests;
+
+impl LogSink for OutsideRequests {
+    fn log(&self, level: Level, line: &str) {
+        log::write(level, line);
+    }
+}
+
+/// Loads what is to be loaded before the first request: the imports in their order, then what the generation before had loaded.
+fn load(host: &Host, settings: &WorkerSettings) -> Result<(), StartError> {
+    let imports = &settings.group.imports;
+    for import in imports.iter().chain(settings.preload.iter().filter(|import| !imports.contains(import))) {
+        if let Err(error) = host.load(import)
+            && settings.preload_must_succeed
+            && settings.preload.contains(import)
+        {
+            return Err(StartError::Preload(path(import), error.to_string()));
+        }
+    }
+    Ok(())
+}
+
+fn path(import: &Import) -> String {
+    String::from_utf8_lossy(&import.script).into_owned()
+}
+
+/// Ends in order, within `shutdown-timeout`.
+fn end(host: &Host, channel: &Channel, group: &GroupSettings, pool: &pool::Pool, reason: StopReason) {
+    log::write(Level::Info, &format!("Shutdown requested for daemon process '{}': {}.", group.name, reason.word()));
+    let shutdown = group.timeouts.shutdown;
+    watch_over_the_end(group.name.clone(), shutdown);
+    if pool.has_ended() {
+        tell(channel, &FromWorker::Drained);
+    }
+    // The watchdog comes last: the host is to give up on requests and still call the exit handlers.
+    let patience = if shutdown.is_zero() { Duration::MAX } else { shutdown.saturating_sub(Duration::from_secs(1).min(shutdown / 4)) };
+    if host.stop(Some(reason), patience) == Ending::ThreadsRemain {
+        log::coded(&codes::SHUTDOWN_TIMEOUT, format_args!("daemon process '{}' ends while requests are being executed", group.name));
+        sys::process::exit_now(OUT_OF_TIME);
+    }
+}
+
+/// Ends the process when it has not ended itself by then; zero waits for ever.
+fn watch_over_the_end(group: String, timeout: Duration) {
+    if timeout.is_zero() {
+        return;
+    }
+    let watchdog = std::thread::Builder::new().name("wsgi-watchdog".to_owned()).spawn(move || {
+        std::thread::sleep(timeout);
+        log::coded(&codes::SHUTDOWN_TIMEOUT, format_args!("daemon process '{group}' has not ended within shutdown-timeout"));
+        sys::process::exit_now(OUT_OF_TIME);
+    });
+    if let Err(error) = watchdog {
+        // The supervisor kills whoever does not end.
+        log::write(Level::Warn, &format!("cannot start the watchdog thread: {error}"));
+    }
 }

@@ -1,0 +1,129 @@
+//! The worker's main thread while requests are served: what the supervisor, signals and limits say, and what is done about it.
+
+#![forbid(unsafe_code)]
+
+use super::life::{Action, Event, Life};
+use super::log;
+use super::pool::Pool;
+use super::request::Service;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use sys::control::{Channel, ChannelError};
+use sys::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sys::nix::sys::signal::Signal;
+use sys::signals::Signals;
+use wire::codes;
+use wire::control::{FromWorker, StopReason, ToWorker};
+
+/// The signals that a worker understands.
+pub(super) const SIGNALS: [Signal; 6] =
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGXCPU, Signal::SIGHUP, Signal::SIGUSR2];
+
+/// What the control loop listens to and acts upon.
+pub(super) struct Control<'w> {
+    /// The supervisor.
+    pub(super) channel: &'w Channel,
+    /// Signals.
+    pub(super) signals: &'w Signals,
+    /// The request threads.
+    pub(super) pool: &'w Pool,
+    /// What they share.
+    pub(super) service: &'w Service,
+    /// Whether a script was reported as changed.
+    pub(super) changed: &'w AtomicBool,
+    /// `graceful-timeout`.
+    pub(super) graceful: Duration,
+}
+
+impl Control<'_> {
+    /// Runs until the worker is to end; returns why. Requests may still be executed, but none are taken.
+    pub(super) fn run(&self) -> StopReason {
+        let mut life = Life::new(self.graceful);
+        let mut orphaned = false;
+        loop {
+            self.wait(life.deadline(), orphaned);
+            if self.changed.swap(false, Relaxed) {
+                life.script_changed();
+            }
+            for event in self.events(&mut orphaned) {
+                for action in life.on(event, Instant::now()) {
+                    match action {
+                        Action::Accept => self.accept(),
+                        Action::StopAccepting => self.pool.end(),
+                        Action::AskForSuccessor(reason) => self.tell(&FromWorker::ReplaceMe(reason)),
+                        Action::Leave(reason) => return reason,
+                    }
+                }
+            }
+        }
+    }
+
+    fn wait(&self, deadline: Option<Instant>, orphaned: bool) {
+        let left = deadline.map_or(PollTimeout::NONE, |deadline| {
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis() + 1;
+            PollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
+        });
+        let on = |descriptor| PollFd::new(descriptor, PollFlags::POLLIN);
+        // A channel at its end would be readable for ever.
+        let mut watched = vec![on(self.signals.as_fd()), on(self.service.news.as_fd())];
+        if !orphaned {
+            watched.push(on(self.channel.as_fd()));
+        }
+        // An error is an interruption: everything is looked at.
+        let _ready = poll(&mut watched, left);
+    }
+
+    /// Everything that has happened. The channel comes first: that the supervisor has gone explains the signal which follows.
+    fn events(&self, orphaned: &mut bool) -> Vec<Event> {
+        let mut events = Vec::new();
+        while !*orphaned {
+            match self.channel.receive::<ToWorker>() {
+                Ok(Some((ToWorker::Accept, _))) => events.push(Event::Accept),
+                Ok(Some((ToWorker::Drain, _))) => events.push(Event::Drain),
+                Ok(Some((ToWorker::Stop(reason), _))) => events.push(Event::Stop(reason)),
+                Ok(Some((ToWorker::Configure(_), _))) => log::coded(&codes::CONTROL, "a worker was configured twice"),
+                Ok(None) => break,
+                Err(ChannelError::Malformed(error)) => log::coded(&codes::CONTROL, error),
+                Err(_) => {
+                    *orphaned = true;
+                    events.push(Event::Orphaned);
+                }
+            }
+        }
+        while let Some(signal) = self.signals.next() {
+            match signal {
+                Signal::SIGTERM | Signal::SIGINT => events.push(Event::Terminate),
+                Signal::SIGUSR1 => events.push(Event::Limit(StopReason::GracefulSignal)),
+                Signal::SIGXCPU => events.push(Event::Limit(StopReason::CpuTimeLimit)),
+                // For the application's subscribers only.
+                _ => {}
+            }
+        }
+        let _drained = self.service.news.read();
+        if let Some(reason) = self.service.limit.get() {
+            events.push(Event::Limit(*reason));
+        }
+        events.push(Event::Tick);
+        if self.pool.has_ended() {
+            events.push(Event::Idle);
+        }
+        events
+    }
+
+    fn accept(&self) {
+        if let Err(error) = self.pool.accept() {
+            log::coded(&codes::ACCEPT, format_args!("cannot wait for connections: {error}"));
+            // A worker that cannot accept is replaced, not kept.
+            self.tell(&FromWorker::ReplaceMe(StopReason::ShutdownSignal));
+        }
+    }
+
+    fn tell(&self, message: &FromWorker) {
+        match self.channel.send(message, &[]) {
+            // Its end is met by the next look at the channel.
+            Ok(()) | Err(ChannelError::Gone) => {}
+            Err(error) => log::coded(&codes::CONTROL, error),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! One request, from the connection just accepted to the connection closed.
+
+#![forbid(unsafe_code)]
+
+use super::connection::{Connection, ConnectionError, Memory};
+use super::exchange::Frames;
+use super::incoming::Part;
+use super::log;
+use crate::wsgi::exchange::{Exchange, Outcome};
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use sys::memory::SharedWords;
+use sys::nix::sys::eventfd::EventFd;
+use wire::codes;
+use wire::control::StopReason;
+use wire::counters::{Counters, WorkerSlot};
+use wire::frame::Aborted;
+use wire::head::RequestHead;
+
+/// How long a peer may take to send the head; httpd sends it together with the connection.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// Microseconds in the queue after which it is worth asking whether httpd still waits.
+const LONG_QUEUED: u64 = 50_000;
+
+/// What serves a request: the host. Called on a request thread, with the thread's number, from 1.
+pub(super) type Serve = dyn Fn(u32, &RequestHead<'_>, &mut dyn Exchange) -> Outcome + Send + Sync;
+
+/// What all request threads of this worker share.
+pub(super) struct Service {
+    /// The host.
+    pub(super) serve: Box<Serve>,
+    /// The group's secret.
+    pub(super) secret: [u8; 16],
+    /// Who may connect besides root.
+    pub(super) peers: Vec<u32>,
+    /// The longest wait on a connection.
+    pub(super) timeout: Duration,
+    /// The group's counters, if there are any, and this worker's slot in them.
+    pub(super) counters: Option<(SharedWords, u32)>,
+    /// `maximum-requests`, 0 for none.
+    pub(super) maximum_requests: u64,
+    /// How many requests have been finished.
+    pub(super) finished: AtomicU64,
+    /// The limit that this worker has met.
+    pub(super) limit: OnceLock<StopReason>,
+    /// Wakes the control loop, which looks at [`Service::limit`].
+    pub(super) news: EventFd,
+}
+
+/// Why there is no request on a connection.
+#[derive(Debug, thiserror::Error)]
+enum NoRequest {
+    /// The peer is not who it must be.
+    #[error("uid {0} may not connect to the processes of this group")]
+    Stranger(u32),
+    /// Nothing came, or not what should.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The first frame is not a head.
+    #[error("the connection does not begin with a request")]
+    NotAHead,
+    /// The head is none.
+    #[error(transparent)]
+    Malformed(#[from] wire::head::DecodeError),
+    /// The head holds the secret of somebody else.
+    #[error("a request with the secret of another group, or of an httpd before its restart")]
+    Secret,
+    /// It has waited for longer than it wants to.
+    #[error("request has waited in the queue for longer than queue-timeout")]
+    TooLate,
+    /// httpd waits no more.
+    #[error("the connection was closed while it waited in the queue")]
+    Abandoned,
+}
+
+impl Service {
+    /// Serves the request that comes over `socket` on the thread of that number, and gives the thread's memory back.
+    pub(super) fn handle(&self, thread: u32, socket: OwnedFd, memory: Memory) -> Memory {
+        let mut connection = Connection::new(socket, self.timeout, memory);
+        let mut octets = std::mem::take(&mut connection.head);
+        match self.read_head(&mut connection, &mut octets) {
+            Err(error) => report(&error),
+            Ok(number) => match self.check(&connection, &octets) {
+                Ok(head) => self.execute(thread, number, &head, &mut connection),
+                Err((error, head)) => refuse(&error, number, head.as_ref(), &mut connection),
+            },
+        }
+        connection.head = octets;
+        connection.into_memory()
+    }
+
+    /// Reads the head's octets; returns the request's number.
+    fn read_head(&self, connection: &mut Connection, octets: &mut Vec<u8>) -> Result<u64, NoRequest> {
+        let uid = sys::socket::peer(connection.socket()).map_err(ConnectionError::Os)?.uid();
+        if uid != 0 && !self.peers.contains(&uid) {
+            return Err(NoRequest::Stranger(uid));
+        }
+        let deadline = Instant::now() + HEAD_TIME;
+        loop {
+            match connection.part(0)? {
+                Some(Part::Head(number, head)) => {
+                    octets.clear();
+                    octets.extend_from_slice(head);
+                    return Ok(number);
+                }
+                Some(_) => return Err(NoRequest::NotAHead),
+                None => connection.receive_until(deadline)?,
+            }
+        }
+    }
+
+    /// Checks that the request is for us and still wanted.
+    #[expect(clippy::type_complexity, reason = "a refusal is told in the words of the request, if it has any")]
+    fn check<'o>(&self, connection: &Connection, octets: &'o [u8]) -> Result<RequestHead<'o>, (NoRequest, Option<RequestHead<'o>>)> {
+        let head = RequestHead::decode(octets).map_err(|error| (error.into(), None))?;
+        if head.secret != self.secret {
+            return Err((NoRequest::Secret, None));
+        }
+        if head.deadline.is_some_and(|deadline| sys::clock::monotonic_micros() > deadline) {
+            return Err((NoRequest::TooLate, Some(head)));
+        }
+        let queued = sys::clock::epoch_micros().saturating_sub(head.queue_start);
+        if head.queue_start > 0 && queued > LONG_QUEUED && sys::socket::is_closed(connection.socket()) {
+            return Err((NoRequest::Abandoned, None));
+        }
+        Ok(head)
+    }
+
+    fn execute(&self, thread: u32, number: u64, head: &RequestHead<'_>, connection: &mut Connection) {
+        let mut frames = Frames::new(connection, number, head.body, log::write);
+        if let Some(slot) = self.slot() {
+            slot.begin(thread, number);
+        }
+        if head.deadline.is_some() {
+            frames.began();
+        }
+        let served = catch_unwind(AssertUnwindSafe(|| (self.serve)(thread + 1, head, &mut frames)));
+        let outcome = served.unwrap_or_else(|_| {
+            // The hook has logged the panic itself; this line says which request it has cost.
+            let code = &codes::REQUEST_PANIC;
+            frames.log(code.level, &code.line(format_args!("[script {}] the request is lost", head.filename.escape_ascii())));
+            Outcome::Failed
+        });
+        // Before the last octets leave: whoever has read the answer must not find its request still counted as running.
+        if let Some(slot) = self.slot() {
+            slot.finish(thread);
+        }
+        frames.finish(outcome);
+        self.count();
+    }
+
+    fn count(&self) {
+        let finished = self.finished.fetch_add(1, Relaxed) + 1;
+        if finished == self.maximum_requests {
+            self.meet(StopReason::MaximumRequests);
+        }
+    }
+
+    /// Says that this worker has met a limit; the first one counts.
+    fn meet(&self, reason: StopReason) {
+        if self.limit.set(reason).is_ok() {
+            let _wakes_unless_already_awake = self.news.write(1);
+        }
+    }
+
+    fn slot(&self) -> Option<WorkerSlot<'_>> {
+        let (words, slot) = self.counters.as_ref()?;
+        Counters::view(words)?.worker(*slot)
+    }
+}
+
+/// Logs what came over a connection that holds no request, if it is worth a line.
+fn report(error: &NoRequest) {
+    match error {
+        NoRequest::Stranger(_) => log::coded(&codes::PEER, error),
+        // An httpd child that ends, or whose client has gone, closes what it has just opened.
+        NoRequest::Connection(ConnectionError::Gone) => {}
+        other => log::coded(&codes::REQUEST_FRAME, other),
+    }
+}
+
+/// Answers a request that is not executed.
+fn refuse(error: &NoRequest, number: u64, head: Option<&RequestHead<'_>>, connection: &mut Connection) {
+    match (error, head) {
+        (NoRequest::Abandoned, _) => {}
+        (NoRequest::TooLate, Some(head)) => {
+            let mut frames = Frames::new(connection, number, head.body, log::write);
+            let code = &codes::QUEUE_TIMEOUT;
+            frames.log(code.level, &code.line(format_args!("[script {}] {error}", head.filename.escape_ascii())));
+            frames.refuse(Aborted::QueueTimeout);
+        }
+        _ => {
+            log::coded(if matches!(error, NoRequest::Secret) { &codes::PEER } else { &codes::REQUEST_FRAME }, error);
+            Frames::new(connection, number, wire::head::Body::Sent, log::write).refuse(Aborted::Refused);
+        }
+    }
+}
