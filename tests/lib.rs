@@ -6,9 +6,17 @@
 #[macro_use]
 mod harness;
 
+mod configtest;
+mod daemon;
+mod directives;
 mod environ;
+mod groups;
 mod hello;
 mod input;
+mod lifecycle;
 mod logging;
+mod mapping;
 mod output;
+mod privacy;
+mod reload;
 mod start_response;

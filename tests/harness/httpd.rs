@@ -32,6 +32,8 @@ pub(crate) struct Httpd {
     log: ErrorLog,
     expected: Expected,
     is_stopped: bool,
+    /// Whether the parent was killed, so that nobody told its children to end.
+    is_orphaned: bool,
     folder: Folder,
 }
 
@@ -74,6 +76,7 @@ impl Httpd {
             log: ErrorLog::at(&root.join("error.log")),
             expected: builder.expected,
             is_stopped: false,
+            is_orphaned: false,
             folder: builder.folder,
         };
         httpd.wait_for_start(&console);
@@ -82,11 +85,12 @@ impl Httpd {
 
     fn wait_for_start(&mut self, console: &Path) {
         let pid_file = self.root().join("run/httpd.pid");
-        let port = self.port;
+        let (port, log) = (self.port, self.log.clone());
+        let is_running = || pid_file.exists() && log.text().contains("resuming normal operations") && Client::try_connect(port).is_ok();
         let mut ended = None;
         let started = wait_until(START, || {
             ended = self.child.try_wait().expect("our own child");
-            (ended.is_some() || (pid_file.exists() && Client::try_connect(port).is_ok())).then_some(())
+            (ended.is_some() || is_running()).then_some(())
         });
         if let (Some(()), None) = (started, ended) {
             self.family.running();
@@ -145,6 +149,11 @@ impl Httpd {
         self.expected.required.push(text.to_owned());
     }
 
+    /// Declares, while it runs, a serious line that the log may hold.
+    pub(crate) fn allow_log(&mut self, text: &str) {
+        self.expected.allowed.push(text.to_owned());
+    }
+
     /// The parent process.
     pub(crate) fn parent(&self) -> Process {
         let pid = i32::try_from(self.child.id()).expect("a process number is small");
@@ -154,6 +163,21 @@ impl Httpd {
     /// All processes that it has started, and itself.
     pub(crate) fn processes(&self) -> Vec<Process> {
         self.family.running()
+    }
+
+    /// The daemon processes that `ps` shows under the name of their group.
+    pub(crate) fn workers(&self, group: &str) -> Vec<Process> {
+        let name = format!("(wsgi:{group}");
+        // mod_wsgi cuts a name that is longer than httpd's own path, and with it the parenthesis.
+        let is_named = |process: &Process| process.command.strip_prefix(&name).is_some_and(|rest| rest.starts_with([')', ' ']));
+        self.processes().into_iter().filter(is_named).collect()
+    }
+
+    /// `apachectl restart`: all children end at once.
+    pub(crate) fn restart(&self) {
+        let said = self.log.lines_with("resuming normal operations").len();
+        self.parent().signal(Signal::SIGHUP);
+        self.log.wait_for_count("resuming normal operations", said + 1);
     }
 
     /// `apachectl graceful`: a new generation of children, without losing a request.
@@ -169,6 +193,7 @@ impl Httpd {
         self.parent().signal(Signal::SIGKILL);
         self.child.wait().expect("our own child");
         self.is_stopped = true;
+        self.is_orphaned = true;
     }
 
     /// Stops it as `apachectl stop` does.
@@ -184,11 +209,17 @@ impl Httpd {
     fn complaints(&mut self) -> Vec<String> {
         let mut complaints = Vec::new();
         if !self.is_stopped {
-            complaints.extend(self.family.zombies().into_iter().map(|zombie| format!("zombie: {zombie:?}")));
+            // httpd looks after its children once a second.
+            let mut zombies = Vec::new();
+            wait_until(Duration::from_secs(3), || {
+                zombies = self.family.zombies();
+                zombies.is_empty().then_some(())
+            });
+            complaints.extend(zombies.into_iter().map(|zombie| format!("zombie: {zombie:?}")));
             self.stop();
         }
-        let left = wait_until(Duration::from_secs(3), || self.family.running().is_empty().then_some(()));
-        if left.is_none() {
+        let gone = self.is_orphaned || wait_until(Duration::from_secs(3), || self.family.running().is_empty().then_some(())).is_some();
+        if !gone {
             complaints.extend(self.family.running().into_iter().map(|process| format!("left running: {process:?}")));
         }
         complaints.extend(self.log.complaints(&self.expected));
@@ -217,9 +248,8 @@ impl Drop for Httpd {
             self.kill_all();
             return;
         }
-        let was_killed = self.is_stopped && !self.log.text().contains("caught SIGTERM");
         let mut complaints = self.complaints();
-        if !was_killed {
+        if !self.is_orphaned {
             complaints.extend(self.leftover_files());
         }
         self.kill_all();

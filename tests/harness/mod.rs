@@ -6,6 +6,7 @@
 mod client;
 mod config;
 mod error_log;
+mod facts;
 mod httpd;
 mod load;
 mod machine;
@@ -16,7 +17,7 @@ pub(crate) use client::{Client, Request, Response};
 pub(crate) use config::Builder;
 pub(crate) use httpd::Httpd;
 pub(crate) use load::Load;
-pub(crate) use machine::{UnderTest, is_root, not_on_this_machine, under_test};
+pub(crate) use machine::{UnderTest, is_root, not_on_this_machine, under_test, wsgi_module};
 pub(crate) use place::{Folder, wait_until};
 pub(crate) use processes::Process;
 

@@ -1,0 +1,178 @@
+//! Life and death of processes under load: killed workers, restarts of httpd, an httpd that is killed itself.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Httpd, Load, Mode, Mpm, Process, Request, wait_until};
+
+fn is_hello(answer: &crate::harness::Response) -> bool {
+    answer.text() == "Hello World!\n"
+}
+
+fn process(pid: i32) -> Process {
+    Process::find(pid).expect("it has just answered")
+}
+
+#[test]
+fn a_killed_worker_is_replaced() {
+    let mut httpd = Httpd::new(Mode::Daemon).daemon_options("processes=1 threads=5").app("whoami.wsgi").start();
+    // How the death of an idle worker is reported is not laid down; that it is named is tested below.
+    httpd.allow_log("SIGKILL");
+    let mut pid = httpd.get("/").facts().number("pid");
+    for _ in 0..3 {
+        let killed = Instant::now();
+        process(pid).signal(Signal::SIGKILL);
+        // The request waits in the group's queue for the successor: it is not refused.
+        let facts = httpd.get("/").facts();
+        let (new, took) = (facts.number("pid"), killed.elapsed());
+        assert_ne!(new, pid);
+        if !differs!("a killed daemon process is replaced after up to a second") {
+            assert!(took < Duration::from_secs(1), "{took:?}");
+        }
+        pid = new;
+    }
+}
+
+#[test]
+fn a_killed_worker_loses_only_what_it_was_executing() {
+    only_ours!("a killed daemon process is not named in the log of its requests, and takes requests with it that it had not begun");
+    let httpd = Httpd::new(Mode::Daemon).daemon_options("processes=2 threads=3").app("sleep.wsgi").allow_log("SIGKILL").start();
+    let answer = |text: &str| text.trim().split(' ').next().and_then(|pid| pid.parse::<i32>().ok());
+    let pid = answer(&httpd.get("/?0").text()).expect("sleep.wsgi names its process");
+    let load = Load::start(httpd.port(), 12, "/?0.1", |answer| answer.text().contains(' '));
+    load.wait_for(20);
+    process(pid).signal(Signal::SIGKILL);
+    load.wait_for(60);
+    let account = load.stop();
+    assert!(account.failures.iter().all(|failure| failure.starts_with("502 complete=true")), "{:?}", account.failures);
+    assert!((1..=3).contains(&account.failures.len()), "three threads were executing: {:?}", account.failures);
+    let named: Vec<String> = httpd.log().lines_with("SIGKILL").into_iter().filter(|line| line.contains("[client ")).collect();
+    assert_eq!(named.len(), account.failures.len(), "a line for each lost request: {named:#?}");
+}
+
+#[test]
+fn twenty_graceful_restarts_under_load_lose_nothing() {
+    only_ours!("a graceful restart of httpd under load loses requests in daemon mode");
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode).daemon_options("processes=2 threads=5").app("hello.wsgi").start();
+        httpd.get("/");
+        let load = Load::start(httpd.port(), 20, "/", is_hello);
+        load.wait_for(200);
+        let mut sizes = Vec::new();
+        for round in 0..20 {
+            httpd.graceful();
+            load.wait_for(50);
+            if round == 4 || round == 19 {
+                sizes.push((httpd.parent().descriptors(), httpd.parent().resident()));
+            }
+        }
+        let account = load.stop();
+        assert_eq!(account.failures, Vec::<String>::new(), "{mode:?}, beside {} good ones", account.good);
+        let [early, late] = [sizes[0], sizes[1]];
+        assert!(late.0 <= early.0, "{mode:?}: descriptors of the parent grow: {sizes:?}");
+        assert!(late.1 <= early.1 + 1024, "{mode:?}: memory of the parent grows: {sizes:?} KiB");
+        let before = Httpd::new(mode).daemon_options("processes=2 threads=5").app("hello.wsgi").start();
+        before.get("/");
+        let usual = before.processes().len();
+        let settled = wait_until(Duration::from_secs(20), || (httpd.processes().len() <= usual + 1).then_some(()));
+        assert!(settled.is_some(), "{mode:?}: more processes than the usual {usual}: {:#?}", httpd.processes());
+    }
+}
+
+#[test]
+fn restarts_work_on_every_mpm() {
+    for mpm in Mpm::ALL {
+        for mode in Mode::ALL {
+            let httpd = Httpd::new(mode).mpm(mpm).app("hello.wsgi").allow_log("WSGI0117").start();
+            for round in 0..3 {
+                if round == 1 {
+                    httpd.restart()
+                } else {
+                    httpd.graceful()
+                }
+                let answers = wait_until(Duration::from_secs(10), || (httpd.get("/").text() == "Hello World!\n").then_some(()));
+                assert!(answers.is_some(), "{mpm:?} {mode:?}: {}", httpd.log().tail());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_restart_reads_the_configuration_again() {
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode).app("whoami.wsgi").config("Include ${ROOT}/more*.conf").file("more.conf", "").start();
+        assert_eq!(httpd.get("/").facts().get("called"), "application");
+        httpd.folder().write("more.conf", "WSGICallableObject other\n");
+        httpd.graceful();
+        let changed = wait_until(Duration::from_secs(10), || (httpd.get("/").facts().get("called") == "other").then_some(()));
+        assert!(changed.is_some(), "{mode:?}");
+    }
+}
+
+#[test]
+fn groups_come_and_go_with_a_restart() {
+    let httpd = Httpd::bare()
+        .with_app("whoami.wsgi")
+        .config("Include ${ROOT}/more*.conf\nWSGIScriptAlias / ${APPS}/whoami.wsgi")
+        .file("more.conf", "WSGIDaemonProcess one threads=2 display-name=%{GROUP}\nWSGIProcessGroup one\n")
+        .allow_log("WSGI0151")
+        .start();
+    assert_eq!(httpd.get("/").facts().get("process_group"), "one");
+    assert_eq!(httpd.workers("one").len(), 1);
+    httpd.folder().write("more.conf", "WSGIDaemonProcess two threads=3 display-name=%{GROUP}\nWSGIProcessGroup two\n");
+    httpd.graceful();
+    let changed = wait_until(Duration::from_secs(10), || {
+        let answer = httpd.get("/");
+        (answer.status == 200 && answer.facts().get("process_group") == "two").then_some(answer)
+    });
+    assert_eq!(changed.expect("the new group serves").facts().get("threads"), "3");
+    let gone = wait_until(Duration::from_secs(10), || httpd.workers("one").is_empty().then_some(()));
+    assert!(gone.is_some(), "the old group is still there: {:#?}", httpd.processes());
+}
+
+#[test]
+fn everything_ends_when_httpd_is_killed() {
+    only_ours!("daemon processes survive an httpd that was killed");
+    for mpm in Mpm::ALL {
+        let mut httpd =
+            Httpd::new(Mode::Daemon).mpm(mpm).daemon_options("processes=2 threads=5 display-name=%{GROUP}").app("hello.wsgi").start();
+        httpd.get("/");
+        let httpds = |processes: &[Process]| processes.iter().filter(|process| is_httpd(process)).count();
+        let before = httpd.processes();
+        assert!(before.len() > httpds(&before), "there are daemon processes: {before:#?}");
+        httpd.kill_parent();
+        let gone = wait_until(Duration::from_secs(2), || httpd.processes().iter().all(is_httpd).then_some(()));
+        assert!(gone.is_some(), "{mpm:?}: still there after two seconds: {:#?}", httpd.processes());
+    }
+}
+
+/// Whether it is one of httpd's own processes, which httpd leaves behind when its parent is killed.
+fn is_httpd(process: &Process) -> bool {
+    let program = std::fs::read_link(format!("/proc/{}/exe", process.pid)).unwrap_or_default();
+    !process.is_running() || program.ends_with("apache2") || program.ends_with("httpd")
+}
+
+#[test]
+fn stopping_ends_requests_that_do_not_end() {
+    only_ours!("stopping httpd with a stuck request in daemon mode takes 13 seconds");
+    let mut httpd = Httpd::new(Mode::Daemon).daemon_options("threads=5 shutdown-timeout=2").app("sleep.wsgi").allow_log("[client ").start();
+    httpd.get("/?0");
+    let mut client = httpd.connect();
+    client.request(&Request::get("/?60"));
+    assert!(!client.hears_within(Duration::from_millis(300)));
+    let began = Instant::now();
+    httpd.stop();
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}
+
+#[test]
+fn stopping_is_quick_when_nothing_runs() {
+    for mode in Mode::ALL {
+        let mut httpd = Httpd::new(mode).daemon_options("processes=2 threads=5").app("hello.wsgi").start();
+        httpd.get("/");
+        let began = Instant::now();
+        httpd.stop();
+        assert!(began.elapsed() < Duration::from_secs(4), "{mode:?}: {:?}", began.elapsed());
+    }
+}
