@@ -4,8 +4,27 @@
 //! its own, which httpd's other forms would cut at the blank. httpd puts file and line before an error's text.
 //! <https://httpd.apache.org/docs/2.4/developer/modguide.html#configuration>
 
+mod access;
+mod daemon;
+mod daemon_options;
+mod daemon_values;
+mod handler_script;
+mod import_script;
+mod interpreter;
+mod proxies;
+mod python;
+mod request;
+mod script_alias;
+mod selection;
+mod socket;
+mod telemetry;
+#[cfg(test)]
+pub(crate) mod testing;
+
 use super::alias::Pattern;
 use super::options::{DirOptions, Global, Mentions, Notice, Place, ServerOptions};
+use super::value::{self, Arguments};
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -146,8 +165,44 @@ impl Site<'_> {
     }
 
     /// An error that begins with `problem`, mod_wsgi's sentence where it has one, and says in `detail` what would be right.
-    pub(crate) fn error(&self, problem: &'static str, detail: impl std::fmt::Display) -> DirectiveError {
-        DirectiveError::Invalid { problem, directive: self.directive.to_owned(), detail: detail.to_string() }
+    pub(crate) fn error(&self, problem: impl Into<Cow<'static, str>>, detail: impl std::fmt::Display) -> DirectiveError {
+        DirectiveError::Invalid { problem: problem.into(), directive: self.directive.to_owned(), detail: detail.to_string() }
+    }
+
+    /// The error of too few or too many arguments.
+    fn takes(&self, takes: &'static str) -> DirectiveError {
+        DirectiveError::Arguments { directive: self.directive.to_owned(), takes }
+    }
+
+    /// The only argument.
+    fn one(&self, raw: &[u8], takes: &'static str) -> Result<Vec<u8>, DirectiveError> {
+        let mut arguments = Arguments::new(raw);
+        arguments.word().filter(|_| arguments.is_empty()).ok_or_else(|| self.takes(takes))
+    }
+
+    /// The only argument, as text.
+    fn one_text(&self, raw: &[u8], takes: &'static str) -> Result<String, DirectiveError> {
+        String::from_utf8(self.one(raw, takes)?).map_err(|_| self.error("Argument is no text.", "it must be UTF-8"))
+    }
+
+    /// The only argument, `On` or `Off`.
+    fn flag(&self, raw: &[u8]) -> Result<bool, DirectiveError> {
+        let given = self.one(raw, "one argument, On or Off")?;
+        value::flag(&given).ok_or_else(|| self.choice("Off | On", &given))
+    }
+
+    /// The error of an argument that is none of a few words.
+    fn choice(&self, choices: &'static str, given: &[u8]) -> DirectiveError {
+        DirectiveError::Choice { directive: self.directive.to_owned(), choices, given: value::text(given).into_owned() }
+    }
+
+    /// Checks that the path of a script is absolute: what a relative one means depends on where httpd was started.
+    fn absolute_script(&self, path: Vec<u8>) -> Result<Vec<u8>, DirectiveError> {
+        if path.starts_with(b"/") {
+            return Ok(path);
+        }
+        let given = value::text(&path).into_owned();
+        Err(self.error("Script path is not absolute.", format_args!("write the whole path of '{given}', such as /srv/www/app.wsgi")))
     }
 }
 
@@ -183,7 +238,7 @@ pub(crate) enum DirectiveError {
     #[error("{problem} {directive}: {detail}")]
     Invalid {
         /// What is wrong, a sentence with its final stop; mod_wsgi's where it has one.
-        problem: &'static str,
+        problem: Cow<'static, str>,
         /// Which directive.
         directive: String,
         /// What was written and what would be right.
@@ -225,4 +280,114 @@ pub(crate) enum DirectiveError {
 }
 
 /// All directives, in the order of the documentation.
-pub(crate) static DIRECTIVES: &[Definition] = &[];
+pub(crate) static DIRECTIVES: &[Definition] = &[
+    script_alias::SCRIPT_ALIAS,
+    script_alias::SCRIPT_ALIAS_MATCH,
+    daemon::DAEMON_PROCESS,
+    socket::SOCKET_PREFIX,
+    socket::SOCKET_ROTATION,
+    socket::ACCEPT_MUTEX,
+    python::VERBOSE_DEBUGGING,
+    python::DONT_WRITE_BYTECODE,
+    python::PYTHON_WARNINGS,
+    python::PYTHON_OPTIMIZE,
+    python::PYTHON_HOME,
+    interpreter::PYTHON_PATH,
+    python::PYTHON_EGGS,
+    python::PYTHON_HASH_SEED,
+    interpreter::SWITCH_INTERVAL,
+    python::DESTROY_INTERPRETER,
+    interpreter::PER_INTERPRETER_GIL,
+    interpreter::FREE_THREADING,
+    interpreter::INTERPRETER_OPTIONS,
+    python::RESTRICT_EMBEDDED,
+    interpreter::RESTRICT_STDIN,
+    interpreter::RESTRICT_STDOUT,
+    interpreter::RESTRICT_SIGNAL,
+    python::CASE_SENSITIVITY,
+    selection::RESTRICT_PROCESS,
+    selection::PROCESS_GROUP,
+    selection::APPLICATION_GROUP,
+    selection::CALLABLE_OBJECT,
+    import_script::IMPORT_SCRIPT,
+    access::DISPATCH_SCRIPT,
+    handler_script::HANDLER_SCRIPT,
+    request::PASS_APACHE_REQUEST,
+    request::PASS_AUTHORIZATION,
+    request::SCRIPT_RELOADING,
+    request::ERROR_OVERRIDE,
+    request::CHUNKED_REQUEST,
+    request::MAP_HEAD_TO_GET,
+    request::IGNORE_ACTIVITY,
+    proxies::TRUSTED_PROXY_HEADERS,
+    proxies::TRUSTED_PROXIES,
+    request::ENABLE_SENDFILE,
+    access::ACCESS_SCRIPT,
+    access::AUTH_USER_SCRIPT,
+    access::AUTH_GROUP_SCRIPT,
+    access::GROUP_AUTHORITATIVE,
+    telemetry::SERVER_METRICS,
+    telemetry::TELEMETRY_SERVICE,
+    telemetry::SLOW_REQUESTS,
+    telemetry::TELEMETRY_OPTIONS,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::testing::Reader;
+    use super::*;
+
+    #[test]
+    fn every_directive_of_mod_wsgi_is_there_once() {
+        let mut names: Vec<_> = DIRECTIVES.iter().map(|definition| definition.name().to_lowercase()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 49);
+        assert!(DIRECTIVES.iter().all(|definition| definition.name().starts_with("WSGI") && definition.help.to_bytes().ends_with(b".")));
+    }
+
+    #[test]
+    fn a_name_is_found_as_httpd_compares_it() {
+        assert_eq!(find("wsgiscriptalias").map(Definition::name), Some("WSGIScriptAlias"));
+        assert_eq!(find("<WSGIInterpreterOptions").map(Definition::name), Some("WSGIInterpreterOptions"));
+        assert!(find("WSGILazyInitialization").is_none());
+    }
+
+    #[test]
+    fn a_flag_takes_one_of_two_words() {
+        let mut reader = Reader::new();
+        assert_eq!(reader.error("WSGIScriptReloading Maybe"), "WSGIScriptReloading must be one of: Off | On; 'Maybe' is none of them");
+        assert_eq!(reader.error("WSGIScriptReloading On Off"), "WSGIScriptReloading takes one argument, On or Off");
+        assert_eq!(reader.error("WSGIScriptReloading"), "WSGIScriptReloading takes one argument, On or Off");
+    }
+
+    #[test]
+    fn htaccess_changes_its_directory_only() {
+        let mut directory = DirOptions::default();
+        let mut apply = |name: &str, raw: &str| {
+            let definition = find(name).expect("defined");
+            let reader = Reader::new();
+            definition.apply(&reader.site(definition.name()), raw.as_bytes(), Target::Htaccess { directory: &mut directory })
+        };
+        assert_eq!(apply("WSGICallableObject", "main"), Ok(()));
+        assert_eq!(
+            apply("WSGIPythonHome", "/venv").expect_err("refused").to_string(),
+            "WSGIPythonHome not allowed here: write it in the server's configuration, not in .htaccess"
+        );
+        assert!(directory.callable_object.is_some());
+    }
+
+    #[test]
+    fn what_has_no_effect_is_told_once_per_directive() {
+        let mut reader = Reader::new();
+        reader.line = 7;
+        reader.read("WSGIServerMetrics On");
+        reader.line = 8;
+        reader.read("WSGIServerMetrics Off");
+        reader.read("WSGIVerboseDebugging Off");
+        let notices = &reader.global.mentions.notices;
+        assert_eq!(notices.len(), 2);
+        assert_eq!(notices[0].text, "WSGIServerMetrics at test.conf:7 is checked and has no effect in this version");
+        assert!(notices[0].is_warning && !notices[1].is_warning);
+    }
+}

@@ -303,3 +303,126 @@ pub(crate) struct DirOptions {
     /// `WSGIGroupAuthoritative`.
     pub(crate) group_authoritative: Option<bool>,
 }
+
+impl DirOptions {
+    /// The options of an inner directory (or `.htaccess`, or location) within an outer one: what it says goes over what was said.
+    pub(crate) fn merge(outer: &Self, inner: &Self) -> Self {
+        let mut handler_scripts = outer.handler_scripts.clone();
+        handler_scripts.extend(inner.handler_scripts.clone());
+        Self {
+            process_group: over(&inner.process_group, &outer.process_group),
+            application_group: over(&inner.application_group, &outer.application_group),
+            callable_object: over(&inner.callable_object, &outer.callable_object),
+            restrict_process: over(&inner.restrict_process, &outer.restrict_process),
+            dispatch_script: over(&inner.dispatch_script, &outer.dispatch_script),
+            handler_scripts,
+            pass_apache_request: inner.pass_apache_request.or(outer.pass_apache_request),
+            pass_authorization: inner.pass_authorization.or(outer.pass_authorization),
+            script_reloading: inner.script_reloading.or(outer.script_reloading),
+            error_override: inner.error_override.or(outer.error_override),
+            chunked_request: inner.chunked_request.or(outer.chunked_request),
+            map_head_to_get: inner.map_head_to_get.or(outer.map_head_to_get),
+            ignore_activity: inner.ignore_activity.or(outer.ignore_activity),
+            enable_sendfile: inner.enable_sendfile.or(outer.enable_sendfile),
+            trusted_proxy_headers: over(&inner.trusted_proxy_headers, &outer.trusted_proxy_headers),
+            trusted_proxies: over(&inner.trusted_proxies, &outer.trusted_proxies),
+            access_script: over(&inner.access_script, &outer.access_script),
+            auth_user_script: over(&inner.auth_user_script, &outer.auth_user_script),
+            auth_group_script: over(&inner.auth_group_script, &outer.auth_group_script),
+            group_authoritative: inner.group_authoritative.or(outer.group_authoritative),
+        }
+    }
+}
+
+/// The inner value if it is set, or else the outer one.
+fn over<T: Clone>(inner: &Option<T>, outer: &Option<T>) -> Option<T> {
+    inner.as_ref().or(outer.as_ref()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::directives::testing::Reader;
+
+    fn directory(lines: &[&str]) -> DirOptions {
+        let mut reader = Reader::new();
+        lines.iter().for_each(|line| {
+            reader.read(line);
+        });
+        reader.directory
+    }
+
+    #[test]
+    fn an_inner_directory_goes_over_an_outer_one() {
+        let outer = directory(&["WSGIScriptReloading Off", "WSGIProcessGroup outer", "WSGICallableObject main", "WSGIMapHEADToGET On"]);
+        let inner = directory(&["WSGIScriptReloading On", "WSGIProcessGroup %{GLOBAL}", "WSGIChunkedRequest On"]);
+        let expected = directory(&[
+            "WSGIScriptReloading On",
+            "WSGIProcessGroup %{GLOBAL}",
+            "WSGICallableObject main",
+            "WSGIMapHEADToGET On",
+            "WSGIChunkedRequest On",
+        ]);
+        assert_eq!(DirOptions::merge(&outer, &inner), expected);
+    }
+
+    #[test]
+    fn what_is_not_said_stays() {
+        let outer = directory(&[
+            "WSGIProcessGroup p",
+            "WSGIApplicationGroup a",
+            "WSGICallableObject c",
+            "WSGIRestrictProcess p",
+            "WSGIDispatchScript /d",
+            "WSGIHandlerScript h /h",
+            "WSGIPassApacheRequest On",
+            "WSGIPassAuthorization On",
+            "WSGIScriptReloading Off",
+            "WSGIErrorOverride On",
+            "WSGIChunkedRequest On",
+            "WSGIMapHEADToGET Off",
+            "WSGIIgnoreActivity On",
+            "WSGIEnableSendfile On",
+            "WSGITrustedProxyHeaders X-Real-IP",
+            "WSGITrustedProxies ::1",
+            "WSGIAccessScript /a",
+            "WSGIAuthUserScript /u",
+            "WSGIAuthGroupScript /g",
+            "WSGIGroupAuthoritative Off",
+        ]);
+        assert_eq!(DirOptions::merge(&outer, &DirOptions::default()), outer);
+        assert_eq!(DirOptions::merge(&DirOptions::default(), &outer), outer);
+    }
+
+    #[test]
+    fn lists_are_replaced_as_a_whole() {
+        let outer = directory(&["WSGITrustedProxies 10.0.0.0/8", "WSGITrustedProxyHeaders X-Forwarded-For", "WSGIRestrictProcess a b"]);
+        let inner = directory(&["WSGITrustedProxies ::1", "WSGITrustedProxyHeaders X-Real-IP", "WSGIRestrictProcess c"]);
+        assert_eq!(DirOptions::merge(&outer, &inner), inner);
+    }
+
+    #[test]
+    fn handlers_are_united_by_name() {
+        let outer = directory(&["WSGIHandlerScript one /outer-one", "WSGIHandlerScript two /outer-two"]);
+        let inner = directory(&["WSGIHandlerScript two /inner-two"]);
+        let merged = DirOptions::merge(&outer, &inner);
+        assert_eq!(merged.handler_scripts[b"one".as_slice()].script, b"/outer-one");
+        assert_eq!(merged.handler_scripts[b"two".as_slice()].script, b"/inner-two");
+    }
+
+    #[test]
+    fn a_virtual_hosts_aliases_come_first() {
+        let server = |lines: &[&str]| {
+            let mut reader = Reader::new();
+            lines.iter().for_each(|line| {
+                reader.read(line);
+            });
+            reader.server
+        };
+        let main = server(&["WSGIScriptAlias /a /main-a"]);
+        let host = server(&["WSGIScriptAlias /b /host-b", "WSGIScriptAlias / /host"]);
+        let merged = ServerOptions::merge(&main, &host);
+        let targets: Vec<_> = merged.aliases.iter().map(|alias| alias.target.as_slice()).collect();
+        assert_eq!(targets, [b"/host-b".as_slice(), b"/host", b"/main-a"]);
+    }
+}
