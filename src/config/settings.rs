@@ -1,1 +1,162 @@
-//! Settings as resolved: no Option is left that a default would fill.
+//! Settings as resolved: options with the defaults filled in, so that no Option is left that a default would fill.
+
+pub(crate) mod group;
+pub(crate) mod request;
+
+use super::options::{Global, GroupMention, Place};
+use wire::settings::{Import, Octets, Python, Server};
+
+impl Global {
+    /// Python's settings in embedded mode.
+    pub(crate) fn embedded_python(&self, server: Server) -> Python {
+        let path = self.interpreter.python_path.clone().unwrap_or_default();
+        Python {
+            home: self.python_home.clone().map(Octets::from),
+            path: path.into_iter().map(Octets::from).collect(),
+            eggs: self.python_eggs.clone().map(Octets::from),
+            optimize: self.python_optimize.unwrap_or(0),
+            dont_write_bytecode: self.dont_write_bytecode.unwrap_or(false),
+            warnings: self.python_warnings.clone(),
+            hash_seed: self.python_hash_seed.clone(),
+            switch_interval: self.interpreter.switch_interval,
+            restrict_stdin: self.interpreter.restrict_stdin.unwrap_or(false),
+            restrict_stdout: self.interpreter.restrict_stdout.unwrap_or(false),
+            restrict_signal: self.interpreter.restrict_signal.unwrap_or(true),
+            destroy_interpreter: self.destroy_interpreter.unwrap_or(true),
+            server,
+        }
+    }
+
+    /// The scripts that a process of the group `name` loads at its start, in order; the empty name is embedded mode.
+    pub(crate) fn imports_of(&self, name: &[u8]) -> Vec<Import> {
+        let imports = self.imports.iter().filter(|import| import.process_group == name);
+        imports
+            .map(|import| Import {
+                script: Octets::from(import.script.clone()),
+                application_group: Octets::from(import.application_group.clone()),
+            })
+            .collect()
+    }
+
+    /// Whether httpd's children may have to run Python.
+    pub(crate) fn allows_embedded(&self) -> bool {
+        !self.restricts_embedded() || self.mentions.needs_embedded || self.imports.iter().any(|import| import.needs_embedded)
+    }
+
+    /// Whether applications are refused in embedded mode.
+    pub(crate) fn restricts_embedded(&self) -> bool {
+        self.restrict_embedded.unwrap_or(false)
+    }
+
+    /// Whether the case of letters makes no difference to script paths.
+    pub(crate) fn folds_case(&self) -> bool {
+        !self.case_sensitivity.unwrap_or(true)
+    }
+
+    /// The directives that name a daemon group which nobody defines.
+    pub(crate) fn unknown_groups(&self) -> Vec<UnknownGroup> {
+        let is_unknown = |mention: &&GroupMention| !self.groups.iter().any(|group| group.name.as_bytes() == mention.group);
+        let known = self.groups.iter().map(|group| format!("'{}'", group.name)).collect::<Vec<_>>().join(", ");
+        let unknown = self.mentions.groups.iter().filter(is_unknown).map(|mention| UnknownGroup {
+            directive: mention.directive.clone(),
+            place: mention.place.clone(),
+            group: String::from_utf8_lossy(&mention.group).into_owned(),
+            known: if known.is_empty() { "no group is defined".to_owned() } else { format!("defined are: {known}") },
+        });
+        unknown.collect()
+    }
+}
+
+/// A directive names a daemon group which nobody defines.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{directive} at {place}: there is no daemon group '{group}'; {known}. Define it with 'WSGIDaemonProcess {group}', or name another")]
+pub(crate) struct UnknownGroup {
+    directive: String,
+    place: Place,
+    group: String,
+    known: String,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::directives::testing::Reader;
+
+    /// The options that a few lines make.
+    pub(crate) fn read(lines: &[&str]) -> Reader {
+        let mut reader = Reader::new();
+        for (number, line) in (1..).zip(lines) {
+            reader.line = number;
+            reader.read(line);
+        }
+        reader
+    }
+
+    /// Facts of no server in particular.
+    pub(crate) fn server() -> Server {
+        Server {
+            apache_version: (2, 4, 71),
+            description: "Apache/2.4.71".to_owned(),
+            mpm_name: "event".to_owned(),
+            build_date: String::new(),
+            maximum_processes: 2,
+            threads_per_process: 25,
+        }
+    }
+
+    #[test]
+    fn python_has_defaults() {
+        let python = Global::default().embedded_python(server());
+        let expected = Python {
+            home: None,
+            path: Vec::new(),
+            eggs: None,
+            optimize: 0,
+            dont_write_bytecode: false,
+            warnings: Vec::new(),
+            hash_seed: None,
+            switch_interval: None,
+            restrict_stdin: false,
+            restrict_stdout: false,
+            restrict_signal: true,
+            destroy_interpreter: true,
+            server: server(),
+        };
+        assert_eq!(python, expected);
+    }
+
+    #[test]
+    fn what_is_said_of_all_interpreters_holds_in_embedded_mode() {
+        let reader = read(&["WSGIPythonPath /a:/b", "WSGISwitchInterval 0.01", "WSGIRestrictSignal Off", "WSGIPythonHome /venv"]);
+        let python = reader.global.embedded_python(server());
+        assert_eq!(python.path, [Octets::from(b"/a".to_vec()), Octets::from(b"/b".to_vec())]);
+        assert_eq!((python.switch_interval, python.restrict_signal), (Some(0.01), false));
+        assert_eq!(python.home, Some(Octets::from(b"/venv".to_vec())));
+    }
+
+    #[test]
+    fn python_runs_in_httpd_unless_nothing_needs_it() {
+        let allows = |lines: &[&str]| read(lines).global.allows_embedded();
+        let import = "WSGIImportScript /i.py process-group=%{GLOBAL} application-group=%{GLOBAL}";
+        assert!(allows(&[]) && allows(&["WSGIRestrictEmbedded Off"]));
+        assert!(!allows(&["WSGIRestrictEmbedded On"]));
+        assert!(allows(&["WSGIRestrictEmbedded On", "WSGIAccessScript /a.py"]));
+        assert!(allows(&["WSGIRestrictEmbedded On", import]));
+        let alias = "WSGIScriptAlias / /a.wsgi process-group=%{GLOBAL} application-group=%{GLOBAL}";
+        assert!(!allows(&["WSGIRestrictEmbedded On", alias]));
+    }
+
+    #[test]
+    fn a_group_that_nobody_defines_is_found_with_its_place() {
+        let mut reader = read(&["WSGIProcessGroup later", "WSGIDaemonProcess later", "WSGIScriptAlias / /a.wsgi process-group=lost"]);
+        let texts: Vec<_> = reader.global.unknown_groups().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            ["WSGIScriptAlias at test.conf:3: there is no daemon group 'lost'; defined are: 'later'. Define it with \
+              'WSGIDaemonProcess lost', or name another"]
+        );
+        reader.read("WSGIDaemonProcess lost");
+        assert_eq!(reader.global.unknown_groups(), []);
+        assert!(read(&["WSGIProcessGroup x"]).global.unknown_groups()[0].to_string().contains("no group is defined. Define it"));
+    }
+}

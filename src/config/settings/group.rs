@@ -1,0 +1,257 @@
+//! The settings of a daemon group: for its processes (`wire`), and for httpd's side of it.
+
+use crate::config::group::{Group, Id};
+use crate::config::options::Global;
+use std::time::Duration;
+use wire::settings::{GroupSettings, Identity, Limits, Octets, Python, Reload, Server, Timeouts};
+
+/// What a group's processes must know besides its options.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupFacts {
+    /// Proves that a peer is an httpd child of ours.
+    pub(crate) secret: [u8; 16],
+    /// The uids of the httpd children.
+    pub(crate) peers: Vec<u32>,
+    /// The interpreter to execute, an absolute path: what [`Group::python_home`] leads to.
+    pub(crate) interpreter: Vec<u8>,
+    /// Where the host's library is.
+    pub(crate) host: Vec<u8>,
+    /// About the server.
+    pub(crate) server: Server,
+    /// `LogLevel wsgi:` of the server in which the group is defined.
+    pub(crate) log_level: u8,
+    /// `User` and `Group` of httpd when root started it; otherwise nobody changes identity.
+    pub(crate) user_and_group: Option<(u32, u32)>,
+    /// `Timeout` of the server in which the group is defined.
+    pub(crate) timeout: Duration,
+}
+
+/// What httpd's children must know of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FrontSettings {
+    /// How long a request may wait until a worker begins it; zero is for ever.
+    pub(crate) queue_timeout: Duration,
+    /// How long a connection may be tried.
+    pub(crate) connect_timeout: Duration,
+    /// How long each wait on the socket may take.
+    pub(crate) socket_timeout: Duration,
+    /// The owner that scripts must have.
+    pub(crate) script_user: Option<Id>,
+    /// The group that scripts must have.
+    pub(crate) script_group: Option<Id>,
+    /// The directory that the group's processes see as `/`.
+    pub(crate) chroot: Option<Vec<u8>>,
+}
+
+impl Group {
+    /// The Python of the group: its own, or the server's.
+    pub(crate) fn python_home<'g>(&'g self, global: &'g Global) -> Option<&'g [u8]> {
+        self.options.python_home.as_deref().or(global.python_home.as_deref())
+    }
+
+    /// What httpd's children must know; `timeout` is `Timeout` of the server in which the group is defined.
+    pub(crate) fn front(&self, timeout: Duration) -> FrontSettings {
+        let options = &self.options;
+        FrontSettings {
+            queue_timeout: options.queue_timeout.unwrap_or_default(),
+            connect_timeout: options.connect_timeout.unwrap_or(Duration::from_secs(15)),
+            socket_timeout: self.socket_timeout(timeout),
+            script_user: options.script_user.clone(),
+            script_group: options.script_group.clone(),
+            chroot: options.chroot.clone(),
+        }
+    }
+
+    /// What the group's supervisor and workers must know.
+    pub(crate) fn settings(&self, global: &Global, facts: GroupFacts) -> GroupSettings {
+        let options = &self.options;
+        let octets = |value: &Option<Vec<u8>>| value.clone().map(Octets::from);
+        GroupSettings {
+            name: self.name.clone(),
+            secret: facts.secret,
+            peers: facts.peers,
+            defined_at: self.place.to_string(),
+            identity: self.identity(facts.user_and_group),
+            limits: Limits {
+                cpu_time: options.cpu_time_limit.unwrap_or(0),
+                memory: options.memory_limit.unwrap_or(0),
+                virtual_memory: options.virtual_memory_limit.unwrap_or(0),
+            },
+            processes: options.processes.unwrap_or(1),
+            multiprocess: options.processes.is_some(),
+            threads: options.threads.unwrap_or(15),
+            umask: options.umask,
+            home: octets(&options.home),
+            lang: octets(&options.lang),
+            locale: octets(&options.locale),
+            display_name: octets(&options.display_name),
+            stack_size: options.stack_size.unwrap_or(0),
+            maximum_requests: options.maximum_requests.unwrap_or(0),
+            listen_backlog: options.listen_backlog.unwrap_or(100),
+            timeouts: self.timeouts(facts.timeout),
+            reload: options.reload.unwrap_or(Reload::Switch),
+            interpreter: Octets::from(facts.interpreter),
+            host: Octets::from(facts.host),
+            python: self.python(global, facts.server),
+            imports: global.imports_of(self.name.as_bytes()),
+            uses_global: self.uses_global(global),
+            log_level: facts.log_level,
+        }
+    }
+
+    /// Giving only `user=` leaves the group at httpd's own: as mod_wsgi does.
+    fn identity(&self, user_and_group: Option<(u32, u32)>) -> Identity {
+        let options = &self.options;
+        let number = |id: &Option<Id>| id.as_ref().map(|id| id.number);
+        Identity {
+            uid: user_and_group.map(|(user, _)| number(&options.user).unwrap_or(user)),
+            gid: user_and_group.map(|(_, group)| number(&options.group).unwrap_or(group)),
+            groups: options.supplementary_groups.clone(),
+            chroot: options.chroot.clone().map(Octets::from),
+            cpu_priority: options.cpu_priority.unwrap_or(0),
+        }
+    }
+
+    fn timeouts(&self, timeout: Duration) -> Timeouts {
+        let options = &self.options;
+        let or = |option: Option<Duration>, default| option.unwrap_or(Duration::from_secs(default));
+        Timeouts {
+            startup: or(options.startup_timeout, 0),
+            shutdown: or(options.shutdown_timeout, 5),
+            deadlock: or(options.deadlock_timeout, 300),
+            inactivity: or(options.inactivity_timeout, 0),
+            request: or(options.request_timeout, 0),
+            interrupt: or(options.interrupt_timeout, 0),
+            graceful: or(options.graceful_timeout, 15),
+            eviction: or(options.eviction_timeout, 0),
+            restart_interval: or(options.restart_interval, 0),
+            socket: self.socket_timeout(timeout),
+        }
+    }
+
+    fn socket_timeout(&self, timeout: Duration) -> Duration {
+        self.options.socket_timeout.filter(|own| !own.is_zero()).unwrap_or(timeout)
+    }
+
+    /// Path and egg cache are the group's own: those of the server are for embedded mode.
+    fn python(&self, global: &Global, server: Server) -> Python {
+        let options = &self.options;
+        let path = options.python_path.clone().unwrap_or_default();
+        Python {
+            home: self.python_home(global).map(|home| Octets::from(home.to_vec())),
+            path: path.into_iter().map(Octets::from).collect(),
+            eggs: options.python_eggs.clone().map(Octets::from),
+            switch_interval: options.switch_interval.or(global.interpreter.switch_interval),
+            ..global.embedded_python(server)
+        }
+    }
+
+    /// Whether some directive names the main interpreter for this group, or may.
+    fn uses_global(&self, global: &Global) -> bool {
+        global.mentions.global_in.iter().any(|group| group.as_ref().is_none_or(|group| group == self.name.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{read, server};
+    use super::*;
+
+    fn settings_as(lines: &[&str], user_and_group: Option<(u32, u32)>) -> GroupSettings {
+        let reader = read(lines);
+        let facts = GroupFacts {
+            secret: [7; 16],
+            peers: vec![33],
+            interpreter: b"/usr/bin/python3".to_vec(),
+            host: b"/lib/mod_wsgi_python.so".to_vec(),
+            server: server(),
+            log_level: 4,
+            user_and_group,
+            timeout: Duration::from_secs(60),
+        };
+        reader.global.groups[0].settings(&reader.global, facts)
+    }
+
+    fn settings(lines: &[&str]) -> GroupSettings {
+        settings_as(lines, Some((33, 34)))
+    }
+
+    #[test]
+    fn the_defaults_are_mod_wsgis() {
+        let settings = settings(&["WSGIDaemonProcess app"]);
+        assert_eq!((settings.processes, settings.multiprocess, settings.threads, settings.listen_backlog), (1, false, 15, 100));
+        let seconds = |timeout: Duration| timeout.as_secs();
+        let timeouts = settings.timeouts;
+        assert_eq!([timeouts.shutdown, timeouts.deadlock, timeouts.graceful, timeouts.socket].map(seconds), [5, 300, 15, 60]);
+        let off = [timeouts.startup, timeouts.inactivity, timeouts.request, timeouts.interrupt, timeouts.eviction];
+        assert!(off.into_iter().chain([timeouts.restart_interval]).all(|timeout| timeout.is_zero()));
+        assert_eq!(settings.identity, Identity { uid: Some(33), gid: Some(34), groups: None, chroot: None, cpu_priority: 0 });
+        assert_eq!((settings.limits, settings.reload, settings.maximum_requests), (Limits::default(), Reload::Switch, 0));
+        assert_eq!((settings.defined_at.as_str(), settings.uses_global), ("test.conf:1", false));
+    }
+
+    #[test]
+    fn one_process_by_name_is_still_many() {
+        assert!(settings(&["WSGIDaemonProcess app processes=1"]).multiprocess);
+    }
+
+    #[test]
+    fn a_user_alone_keeps_the_servers_group() {
+        let identity = settings(&["WSGIDaemonProcess app user=www-data"]).identity;
+        assert_eq!((identity.uid, identity.gid), (Some(33), Some(34)));
+        let identity = settings(&["WSGIDaemonProcess app group=staff"]).identity;
+        assert_eq!((identity.uid, identity.gid), (Some(33), Some(50)));
+    }
+
+    #[test]
+    fn who_is_not_root_changes_nobody() {
+        let identity = settings_as(&["WSGIDaemonProcess app user=www-data"], None).identity;
+        assert_eq!((identity.uid, identity.gid), (None, None));
+    }
+
+    #[test]
+    fn path_and_eggs_are_the_groups_own_and_the_home_may_be() {
+        let server =
+            ["WSGIDaemonProcess app", "WSGIPythonPath /lib", "WSGIPythonEggs /eggs", "WSGIPythonHome /venv", "WSGIPythonOptimize 1"];
+        let python = settings(&server).python;
+        assert_eq!((python.path.len(), python.eggs, python.optimize), (0, None, 1));
+        assert_eq!(python.home, Some(Octets::from(b"/venv".to_vec())));
+        let own = ["WSGIDaemonProcess app python-home=/own python-path=/a:/b switch-interval=0.5", "WSGISwitchInterval 0.1"];
+        let python = settings(&own).python;
+        assert_eq!((python.path.len(), python.switch_interval), (2, Some(0.5)));
+        assert_eq!(python.home, Some(Octets::from(b"/own".to_vec())));
+    }
+
+    #[test]
+    fn the_main_interpreter_is_kept_for_whom_it_may_be_asked() {
+        let uses = |line: &str| settings(&["WSGIDaemonProcess app", "WSGIDaemonProcess other", line]).uses_global;
+        assert!(uses("WSGIApplicationGroup %{GLOBAL}"));
+        assert!(uses("WSGIScriptAlias / /a.wsgi process-group=app application-group=%{GLOBAL}"));
+        assert!(!uses("WSGIScriptAlias / /a.wsgi process-group=other application-group=%{GLOBAL}"));
+        assert!(!uses("WSGIApplicationGroup %{RESOURCE}"));
+    }
+
+    #[test]
+    fn each_group_loads_its_own_scripts_in_order() {
+        let lines = [
+            "WSGIDaemonProcess app",
+            "WSGIScriptAlias / /a.wsgi process-group=app application-group=x",
+            "WSGIImportScript /embedded.py process-group=%{GLOBAL} application-group=x",
+            "WSGIImportScript /b.py process-group=app application-group=%{GLOBAL}",
+        ];
+        let scripts: Vec<_> = settings(&lines).imports.into_iter().map(|import| import.script.into_vec()).collect();
+        assert_eq!(scripts, [b"/a.wsgi".to_vec(), b"/b.py".to_vec()]);
+    }
+
+    #[test]
+    fn httpds_side_has_timeouts_of_its_own() {
+        let front = |options: &str| {
+            let reader = read(&[&format!("WSGIDaemonProcess app {options}")]);
+            reader.global.groups[0].front(Duration::from_secs(60))
+        };
+        let seconds = |front: FrontSettings| [front.queue_timeout, front.connect_timeout, front.socket_timeout].map(|time| time.as_secs());
+        assert_eq!(seconds(front("")), [0, 15, 60]);
+        assert_eq!(seconds(front("queue-timeout=5 connect-timeout=2 socket-timeout=9")), [5, 2, 9]);
+        assert_eq!(seconds(front("socket-timeout=0")), [0, 15, 60]);
+    }
+}
