@@ -14,6 +14,8 @@ mod life;
 mod log;
 mod pool;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use crate::host::{Ending, Host, HostError, HostSettings, LogSink, Mode, ReloadPolicy};
 use crate::python::Attached;
@@ -128,6 +130,7 @@ fn work(
     .map_err(os("cannot make an event descriptor"))?;
     let service = request::Service {
         serve: Box::new(|thread, head, exchange| host.serve(thread, head, exchange)),
+        leave: crate::python::release_this_thread,
         secret: group.secret,
         peers: group.peers.clone(),
         timeout: group.timeouts.socket,

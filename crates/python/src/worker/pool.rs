@@ -67,7 +67,7 @@ impl Pool {
             let started = builder.spawn_scoped(scope, move || {
                 // A fault of ours costs the request in which it shows, not the thread.
                 while catch_unwind(AssertUnwindSafe(|| self.serve(service, thread))).is_err() {}
-                crate::python::release_this_thread();
+                (service.leave)();
                 if self.running.fetch_sub(1, SeqCst) == 1 {
                     let _wakes_unless_already_awake = service.news.write(1);
                 }

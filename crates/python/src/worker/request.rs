@@ -33,6 +33,8 @@ pub(super) type Serve = dyn Fn(u32, &RequestHead<'_>, &mut dyn Exchange) -> Outc
 pub(super) struct Service {
     /// The host.
     pub(super) serve: Box<Serve>,
+    /// Called by each request thread before it ends: what the host keeps for it is given back while there is a Python.
+    pub(super) leave: fn(),
     /// The group's secret.
     pub(super) secret: [u8; 16],
     /// Who may connect besides root.

@@ -1,0 +1,279 @@
+//! Requests through a worker's threads without Python: the other end plays httpd, a closure plays the host.
+
+#[path = "../../tests/worker/httpd.rs"]
+mod httpd;
+
+use super::connection::Memory;
+use super::pool::Pool;
+use super::request::{Serve, Service};
+use crate::wsgi::exchange::{Exchange, Outcome, Push};
+use httpd::{Httpd, SECRET, head, request};
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use sys::nix::sys::eventfd::{EfdFlags, EventFd};
+use sys::socket;
+use wire::control::StopReason;
+use wire::frame::{Aborted, FileRange, HEADER, Kind, push};
+use wire::head::{Body, RequestHead, ResponseHead};
+use wire::log::Level;
+
+fn service(serve: Box<Serve>) -> Service {
+    Service {
+        serve,
+        leave: || {},
+        secret: SECRET,
+        peers: vec![sys::nix::unistd::getuid().as_raw()],
+        timeout: Duration::from_secs(5),
+        counters: None,
+        maximum_requests: 0,
+        finished: AtomicU64::new(0),
+        limit: OnceLock::new(),
+        news: EventFd::from_flags(EfdFlags::EFD_NONBLOCK).expect("an eventfd"),
+    }
+}
+
+/// Serves one connection while `httpd` is the other end.
+fn one<R>(serve: Box<Serve>, httpd: impl FnOnce(Httpd) -> R + Send) -> R
+where
+    R: Send,
+{
+    use sys::nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, flags).expect("a pair");
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| httpd(Httpd::new(theirs)));
+        service(serve).handle(0, ours, Memory::default());
+        other.join().expect("httpd's end")
+    })
+}
+
+fn hello(exchange: &mut dyn Exchange) -> Outcome {
+    exchange.send_head(&ResponseHead { status: 200, line: b"200 OK", headers: Vec::new() }).expect("a head");
+    assert!(exchange.try_send(b"hello", Push::Later).expect("open"));
+    Outcome::Done
+}
+
+#[test]
+fn a_small_answer_is_one_send() {
+    one(Box::new(|_, _, exchange| hello(exchange)), |mut httpd| {
+        httpd.send(&request(&head(), &[]), &[]);
+        assert!(httpd.receive());
+        assert!(matches!(httpd.frame_at_hand(), Some((Kind::ResponseHead, _))));
+        assert_eq!(httpd.frame_at_hand(), Some((Kind::ResponseBody, b"hello".to_vec())));
+        assert_eq!(httpd.frame_at_hand(), Some((Kind::End, Vec::new())));
+        assert_eq!(httpd.rest(), []);
+    });
+}
+
+#[test]
+fn a_body_is_read_as_it_comes_and_what_is_pushed_is_there_at_once() {
+    let echo: Box<Serve> = Box::new(|_, _, exchange| {
+        hello(exchange);
+        let mut buffer = [0; 5];
+        loop {
+            match exchange.read(&mut buffer).expect("a body") {
+                0 => return Outcome::Done,
+                length => exchange.send(&buffer[..length], Push::Now).expect("open"),
+            }
+        }
+    });
+    one(echo, |mut httpd| {
+        let octets = request(&head(), &[]);
+        httpd.send(&octets[..octets.len() - HEADER], &[]);
+        assert!(matches!(httpd.frame(), Some((Kind::ResponseHead, _))));
+        assert_eq!(httpd.frame(), Some((Kind::ResponseBody, b"hello".to_vec())));
+        let mut body = Vec::new();
+        push(&mut body, Kind::RequestBody, 77, b"one block");
+        httpd.send(&body, &[]);
+        for part in [&b"one b"[..], b"lock"] {
+            assert_eq!(httpd.frame(), Some((Kind::ResponseBody, part.to_vec())));
+            assert_eq!(httpd.frame(), Some((Kind::Flush, Vec::new())));
+        }
+        httpd.send(&octets[octets.len() - HEADER..], &[]);
+        assert_eq!(httpd.rest(), [(Kind::End, Vec::new())]);
+    });
+}
+
+#[test]
+fn a_body_is_asked_for_when_it_is_read_and_may_be_a_file() {
+    let mut file = tempfile();
+    file.write_all(b"0123456789").expect("written");
+    let echo: Box<Serve> = Box::new(|_, _, exchange| {
+        let (mut body, mut buffer) = (Vec::new(), [0; 4]);
+        assert!(!exchange.read_is_ready());
+        while let Ok(length @ 1..) = exchange.read(&mut buffer) {
+            body.extend_from_slice(&buffer[..length]);
+        }
+        assert_eq!(body, b"3456789!");
+        assert_eq!((exchange.read(&mut buffer).expect("the end"), exchange.read_is_ready()), (0, true));
+        hello(exchange)
+    });
+    one(echo, |mut httpd| {
+        let octets = request(&RequestHead { body: Body::OnDemand, ..head() }, &[]);
+        httpd.send(&octets[..octets.len() - HEADER], &[]);
+        assert_eq!(httpd.frame(), Some((Kind::ReadBody, Vec::new())));
+        let mut body = Vec::new();
+        push(&mut body, Kind::RequestFile, 77, &FileRange { offset: 3, length: 7 }.encode());
+        httpd.send(&body, &[file.as_fd()]);
+        body.clear();
+        push(&mut body, Kind::RequestBody, 77, b"!");
+        push(&mut body, Kind::RequestEnd, 77, b"");
+        httpd.send(&body, &[]);
+        assert!(matches!(httpd.rest().last(), Some((Kind::End, _))));
+    });
+}
+
+#[test]
+fn a_body_that_breaks_off_is_an_error_with_httpds_words() {
+    let reader: Box<Serve> = Box::new(|_, _, exchange| {
+        assert_eq!(exchange.read(&mut [0; 9]).expect("the beginning"), 3);
+        assert_eq!(exchange.read(&mut [0; 9]).expect_err("broken").to_string(), "the client has gone");
+        assert_eq!(exchange.read(&mut [0; 9]).expect_err("still").to_string(), "the client has gone");
+        Outcome::Failed
+    });
+    one(reader, |mut httpd| {
+        let octets = request(&head(), &[b"abc"]);
+        httpd.send(&octets[..octets.len() - HEADER], &[]);
+        let mut end = Vec::new();
+        push(&mut end, Kind::RequestFailed, 77, b"the client has gone");
+        httpd.send(&end, &[]);
+        assert_eq!(httpd.aborted(), Aborted::Failed);
+    });
+}
+
+#[test]
+fn a_file_travels_as_a_descriptor() {
+    let sender: Box<Serve> = Box::new(|_, _, exchange| {
+        let mut file = tempfile();
+        file.write_all(b"0123456789").expect("written");
+        exchange.send_head(&ResponseHead { status: 200, line: b"200 OK", headers: Vec::new() }).expect("a head");
+        exchange.send_file(file.as_fd(), 2, 8).expect("open");
+        Outcome::Done
+    });
+    one(sender, |mut httpd| {
+        httpd.send(&request(&head(), &[]), &[]);
+        let frames = httpd.rest();
+        assert_eq!(frames[1], (Kind::ResponseFile, FileRange { offset: 2, length: 8 }.encode().to_vec()));
+        assert_eq!((frames[2].0, httpd.descriptors.len()), (Kind::End, 1));
+    });
+}
+
+#[test]
+fn a_log_line_is_there_while_the_request_goes_on() {
+    let (told, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let logger: Box<Serve> = Box::new(move |_, _, exchange| {
+        exchange.log(Level::Warn, "first");
+        wait.lock().expect("ours").recv().expect("told");
+        exchange.log(Level::Error, "second");
+        Outcome::Failed
+    });
+    one(logger, |mut httpd| {
+        httpd.send(&request(&head(), &[]), &[]);
+        assert_eq!(httpd.frame(), Some((Kind::Log, b"\x04first".to_vec())));
+        told.send(()).expect("waits");
+        assert_eq!(httpd.frame(), Some((Kind::Log, b"\x03second".to_vec())));
+        assert_eq!(httpd.aborted(), Aborted::Failed);
+    });
+}
+
+#[test]
+fn what_may_not_be_executed_is_not() {
+    let never = || -> Box<Serve> { Box::new(|_, _, _| panic!("executed")) };
+    let late = RequestHead { deadline: Some(1), ..head() };
+    one(never(), |mut httpd| {
+        httpd.send(&request(&late, &[]), &[]);
+        assert!(matches!(httpd.frame(), Some((Kind::Log, text)) if text.windows(8).any(|part| part == b"WSGI0084")));
+        assert_eq!(httpd.aborted(), Aborted::QueueTimeout);
+    });
+    let strange = RequestHead { secret: [0; 16], ..head() };
+    one(never(), |mut httpd| {
+        httpd.send(&request(&strange, &[]), &[]);
+        assert_eq!(httpd.aborted(), Aborted::Refused);
+    });
+    let abandoned = RequestHead { queue_start: 1, ..head() };
+    one(never(), |httpd| httpd.send(&request(&abandoned, &[]), &[]));
+    one(never(), |mut httpd| {
+        httpd.send(&[0xff; 40], &[]);
+        assert_eq!(httpd.rest(), []);
+    });
+}
+
+#[test]
+fn a_request_with_a_deadline_is_told_that_it_has_begun() {
+    let (told, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let waiter: Box<Serve> = Box::new(move |_, _, exchange| {
+        wait.lock().expect("ours").recv().expect("told");
+        hello(exchange)
+    });
+    let head = RequestHead { deadline: Some(u64::MAX), ..head() };
+    one(waiter, |mut httpd| {
+        httpd.send(&request(&head, &[]), &[]);
+        assert_eq!(httpd.frame(), Some((Kind::Began, std::process::id().to_le_bytes().to_vec())));
+        told.send(()).expect("waits");
+        assert_eq!(httpd.rest().len(), 3);
+    });
+}
+
+#[test]
+fn threads_survive_panics_and_end_when_they_are_told() {
+    let path = folder().join("listener");
+    let listener = socket::listener(&path, 64).expect("a listener");
+    let pool = Pool::new(listener).expect("a pool");
+    let mut service = service(Box::new(|thread, head, exchange| {
+        assert!((1..=2).contains(&thread));
+        match head.callable {
+            b"panic" => panic!("on purpose"),
+            b"slow" => std::thread::sleep(Duration::from_millis(100)),
+            _ => {}
+        }
+        hello(exchange)
+    }));
+    service.maximum_requests = 3;
+    let service = service;
+    let ask = |callable: &'static [u8]| {
+        let httpd = Httpd::new(socket::connected(&path).expect("connected"));
+        httpd.send(&request(&RequestHead { callable, ..head() }, &[]), &[]);
+        httpd
+    };
+    std::thread::scope(|scope| {
+        pool.start(scope, &service, 2, 256 * 1024).expect("started");
+        let mut early = ask(b"");
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(service.finished.load(Ordering::Relaxed), 0, "nobody has said that it may accept");
+        pool.accept().expect("accepts");
+        assert!(matches!(early.rest().last(), Some((Kind::End, _))));
+        for _ in 0..2 {
+            assert_eq!(ask(b"panic").aborted(), Aborted::Failed);
+        }
+        let start = Instant::now();
+        while service.limit.get().is_none() && start.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!((service.limit.get(), service.news.read().is_ok()), (Some(&StopReason::MaximumRequests), true));
+        let mut slow = ask(b"slow");
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(!pool.has_ended());
+        pool.end();
+        assert!(matches!(slow.rest().last(), Some((Kind::End, _))), "what has begun is finished");
+    });
+    assert!(pool.has_ended());
+    assert!(service.news.read().is_ok(), "the control loop is woken");
+    std::fs::remove_dir_all(path.parent().expect("a folder")).expect("ours");
+}
+
+fn folder() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("worker-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("created");
+    folder
+}
+
+fn tempfile() -> std::fs::File {
+    let memory = sys::nix::sys::memfd::memfd_create(c"test", sys::nix::sys::memfd::MFdFlags::MFD_CLOEXEC).expect("a memfd");
+    memory.into()
+}
