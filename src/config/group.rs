@@ -12,9 +12,10 @@ pub(crate) struct Group {
     pub(crate) name: String,
     /// Where it was defined first.
     pub(crate) place: Place,
-    /// The servers whose configuration defines it, each with its `ServerName` as far as it was read by then: more than one when a
-    /// virtual host was copied.
-    pub(crate) defined_in: Vec<(ServerKey, Option<String>)>,
+    /// The servers whose configuration defines it: more than one when a virtual host was copied.
+    pub(crate) servers: Vec<ServerKey>,
+    /// Their `ServerName`s, as far as they had been read by then.
+    pub(crate) server_names: Vec<Option<String>>,
     /// Its options.
     pub(crate) options: GroupOptions,
 }
@@ -23,7 +24,7 @@ impl Group {
     /// Whether a request of the server `key` may use the group: it was defined in the main server, in the same one, or in one with the
     /// same `ServerName`, which `name_of` tells.
     pub(crate) fn is_accessible_from(&self, key: ServerKey, name_of: impl Fn(ServerKey) -> Option<String>) -> bool {
-        self.defined_in.iter().any(|(defined, _)| *defined == ServerKey::Main || *defined == key || name_of(*defined) == name_of(key))
+        self.servers.iter().any(|defined| *defined == ServerKey::Main || *defined == key || name_of(*defined) == name_of(key))
     }
 }
 
@@ -159,7 +160,8 @@ mod tests {
         let defined_in = |servers: &[ServerKey]| Group {
             name: "app".to_owned(),
             place: Place::default(),
-            defined_in: servers.iter().map(|key| (*key, None)).collect(),
+            servers: servers.to_vec(),
+            server_names: vec![None; servers.len()],
             options: GroupOptions::default(),
         };
         let group = defined_in(&[ServerKey::VirtualHost(1)]);

@@ -81,10 +81,16 @@ fn finish(site: &Site<'_>, name: &str, options: &mut GroupOptions) -> Result<(),
 
 /// Adds the group. One that is already there with the same options is the same group: so a copied virtual host is in order.
 fn define(site: &Site<'_>, name: String, options: GroupOptions, global: &mut Global) -> Result<(), DirectiveError> {
-    let defined_in = (site.server, site.server_name.map(str::to_owned));
+    let server_name = site.server_name.map(str::to_owned);
     match global.groups.iter_mut().find(|group| group.name == name) {
-        None => global.groups.push(Group { name, place: site.place(), defined_in: vec![defined_in], options }),
-        Some(group) if group.options == options => group.defined_in.push(defined_in),
+        None => {
+            let (place, servers, server_names) = (site.place(), vec![site.server], vec![server_name]);
+            global.groups.push(Group { name, place, servers, server_names, options });
+        }
+        Some(group) if group.options == options => {
+            group.servers.push(site.server);
+            group.server_names.push(server_name);
+        }
         Some(group) => {
             let (here, there) = (site.place(), &group.place);
             let detail = format!(
@@ -132,7 +138,7 @@ mod tests {
         (reader.key, reader.line) = (ServerKey::VirtualHost(2), 30);
         reader.read("WSGIDaemonProcess app processes=2 threads=5");
         assert_eq!(reader.global.groups.len(), 1);
-        assert_eq!(reader.global.groups[0].defined_in.len(), 2);
+        assert_eq!(reader.global.groups[0].servers, [ServerKey::VirtualHost(1), ServerKey::VirtualHost(2)]);
         assert_eq!(reader.global.groups[0].place.line, 1);
     }
 

@@ -72,7 +72,7 @@ static OPTIONS: &[Definition] = &[
     works("graceful-timeout", |v, o| v.seconds(&mut o.graceful_timeout, "graceful timeout")),
     not_yet("eviction-timeout", |v, o| v.seconds(&mut o.eviction_timeout, "eviction timeout")),
     not_yet("restart-interval", |v, o| v.seconds(&mut o.restart_interval, "restart interval")),
-    not_yet("connect-timeout", |v, o| v.seconds(&mut o.connect_timeout, "connect timeout")),
+    works("connect-timeout", |v, o| v.seconds(&mut o.connect_timeout, "connect timeout")),
     works("socket-timeout", |v, o| v.seconds(&mut o.socket_timeout, "socket timeout")),
     works("queue-timeout", |v, o| v.seconds(&mut o.queue_timeout, "queue timeout")),
     works("listen-backlog", |v, o| v.count(&mut o.listen_backlog, "listen backlog", 0..=i32::MAX.unsigned_abs())),
@@ -85,9 +85,7 @@ static OPTIONS: &[Definition] = &[
     replaced("response-flush-delay", "each block that an application yields is sent to the client at once", |v, o| {
         v.milliseconds(&mut o.response_flush_delay, "response flush delay")
     }),
-    replaced("socket-user", "the peers of a group's socket are told by their credentials, not by the owner of a file", |v, o| {
-        v.socket_user(&mut o.socket_user)
-    }),
+    works("socket-user", |v, o| v.socket_user(&mut o.socket_user)),
     not_yet("script-user", |v, o| v.script_user(&mut o.script_user)),
     not_yet("script-group", |v, o| v.script_group(&mut o.script_group)),
     works("cpu-time-limit", |v, o| v.amount(&mut o.cpu_time_limit, "CPU time limit", 0)),
@@ -96,8 +94,8 @@ static OPTIONS: &[Definition] = &[
     works("virtual-memory-limit", |v, o| v.amount(&mut o.virtual_memory_limit, "virtual memory limit", 0)),
     not_yet("server-metrics", |v, o| v.flag(&mut o.server_metrics, "server metrics flag")),
     not_yet("reload", |v, o| v.reload(&mut o.reload)),
-    not_yet("queue-limit", |v, o| v.count(&mut o.queue_limit, "queue limit", 1..=i32::MAX.unsigned_abs())),
-    not_yet("body-spool-limit", |v, o| v.amount(&mut o.body_spool_limit, "body spool limit", 0)),
+    works("queue-limit", |v, o| v.count(&mut o.queue_limit, "queue limit", 1..=i32::MAX.unsigned_abs())),
+    works("body-spool-limit", |v, o| v.amount(&mut o.body_spool_limit, "body spool limit", 0)),
     not_yet("response-spool-limit", |v, o| v.amount(&mut o.response_spool_limit, "response spool limit", 0)),
     not_yet("slow-request", |v, o| v.seconds(&mut o.slow_request, "slow request time")),
     not_yet("preload", |v, o| v.absolute(&mut o.preload, "preload script")),

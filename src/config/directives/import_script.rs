@@ -72,10 +72,10 @@ pub(super) fn check_group(site: &Site<'_>, name: &[u8], global: &Global) -> Resu
         let detail = format!("no 'WSGIDaemonProcess {given}' stands above this line");
         return Err(site.error("WSGI process group not yet configured.", detail));
     };
-    if group.defined_in.iter().any(|(key, _)| *key == ServerKey::Main || *key == site.server) {
+    if group.servers.iter().any(|key| *key == ServerKey::Main || *key == site.server) {
         return Ok(());
     }
-    let names = || group.defined_in.iter().map(|(_, name)| name.as_deref());
+    let names = || group.server_names.iter().map(Option::as_deref);
     if names().any(|name| name == site.server_name) {
         return Ok(());
     }
