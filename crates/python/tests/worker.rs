@@ -1,0 +1,304 @@
+//! Workers with a real Python: the test plays supervisor and httpd.
+
+#[path = "worker/httpd.rs"]
+mod httpd;
+#[path = "worker/process.rs"]
+mod process;
+
+use httpd::{Httpd, head, request};
+use process::{Folder, Worker, import, settings};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use sys::nix::sys::signal::{Signal, kill};
+use sys::nix::sys::wait::WaitStatus;
+use wire::control::{FromWorker, StopReason, ToWorker};
+use wire::counters::Counters;
+use wire::frame::{Aborted, HEADER, Kind};
+use wire::head::{Pair, RequestHead, ResponseHead};
+
+const HELLO: &str = r#"
+def application(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'hello ' + environ['mod_wsgi.process_group'].encode()]
+"#;
+
+/// Asks for `script` with a body.
+fn ask(worker: &Worker, script: &Path, body: &[u8]) -> Httpd {
+    let script = script.as_os_str().as_bytes();
+    let length = body.len().to_string();
+    let environ = [
+        (&b"REQUEST_METHOD"[..], if body.is_empty() { &b"GET"[..] } else { b"POST" }),
+        (b"SCRIPT_NAME", b""),
+        (b"PATH_INFO", b"/"),
+        (b"QUERY_STRING", b""),
+        (b"SERVER_NAME", b"localhost"),
+        (b"SERVER_PORT", b"80"),
+        (b"SERVER_PROTOCOL", b"HTTP/1.1"),
+        (b"CONTENT_LENGTH", length.as_bytes()),
+        (b"mod_wsgi.process_group", b"tests"),
+        (b"mod_wsgi.application_group", b""),
+        (b"mod_wsgi.callable_object", b"application"),
+        (b"mod_wsgi.request_id", b"id"),
+        (b"mod_wsgi.server_pid", b"1"),
+    ];
+    let environ = environ.iter().map(|(name, value)| Pair { name, value }).collect();
+    let head = RequestHead { script, filename: script, environ, ..head() };
+    let httpd = worker.connect();
+    let parts: &[&[u8]] = if body.is_empty() { &[] } else { &[body] };
+    httpd.send(&request(&head, parts), &[]);
+    httpd
+}
+
+/// A whole answer: its status line, its body, and whether it is complete.
+fn answer(mut httpd: Httpd) -> (String, Vec<u8>, bool) {
+    let (mut line, mut body, mut complete) = (String::new(), Vec::new(), false);
+    for (kind, payload) in httpd.rest() {
+        match kind {
+            Kind::ResponseHead => line = String::from_utf8_lossy(ResponseHead::decode(&payload).expect("a head").line).into_owned(),
+            Kind::ResponseBody => body.extend_from_slice(&payload),
+            Kind::End => complete = true,
+            _ => {}
+        }
+    }
+    (line, body, complete)
+}
+
+fn ok(body: &[u8]) -> (String, Vec<u8>, bool) {
+    ("200 OK".to_owned(), body.to_vec(), true)
+}
+
+#[test]
+fn a_request_is_answered_and_a_drain_ends_the_worker_in_order() {
+    let folder = Folder::new();
+    let script = folder.write("hello.wsgi", &format!("{HELLO}\nimport atexit\natexit.register(open, {:?}, 'w')", folder.path("done")));
+    let mut worker = Worker::serving(folder, &settings());
+    assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+    assert!(matches!(worker.message(), FromWorker::Loaded { import: loaded, modified } if loaded == import(&script) && modified > 0));
+    assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+    let title = std::fs::read(format!("/proc/{}/cmdline", worker.pid)).expect("it runs");
+    assert!(title.starts_with(b"(wsgi:tests)"), "{title:?}");
+    worker.send(&ToWorker::Drain);
+    assert_eq!(worker.last_messages(), [FromWorker::Drained]);
+    worker.ends_in_order();
+    assert!(worker.folder.path("done").exists(), "atexit was not called; its log: {}", worker.log());
+}
+
+#[test]
+fn what_has_begun_is_finished_by_a_drain() {
+    let folder = Folder::new();
+    let script = folder.write(
+        "slow.wsgi",
+        "import time\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    yield b'begun'\n    time.sleep(0.5)\n    yield b', ended'\n",
+    );
+    let mut worker = Worker::serving(folder, &settings());
+    let mut slow = ask(&worker, &script, b"");
+    assert!(matches!(slow.frame(), Some((Kind::ResponseHead, _))));
+    assert_eq!(slow.frame(), Some((Kind::ResponseBody, b"begun".to_vec())));
+    worker.send(&ToWorker::Drain);
+    assert_eq!(answer(slow).1, b", ended");
+    worker.ends_in_order();
+}
+
+#[test]
+fn bodies_go_both_ways_at_once() {
+    let folder = Folder::new();
+    let script = folder.write(
+        "echo.wsgi",
+        "def application(environ, start_response):\n    start_response('200 OK', [])\n    yield b'early ' * 100000\n    yield environ['wsgi.input'].read()\n",
+    );
+    let worker = Worker::serving(folder, &settings());
+    let body = vec![b'b'; 900_000];
+    let (line, answered, complete) = answer(ask(&worker, &script, &body));
+    assert_eq!((line.as_str(), complete, answered.len()), ("200 OK", true, 600_000 + body.len()));
+    assert!(answered.ends_with(&body));
+}
+
+#[test]
+fn a_failure_is_told_and_its_traceback_is_logged_for_the_request() {
+    let folder = Folder::new();
+    let script = folder.write("broken.wsgi", "def application(environ, start_response):\n    raise ValueError('on purpose')\n");
+    let worker = Worker::serving(folder, &settings());
+    let mut broken = ask(&worker, &script, b"");
+    let frames = broken.rest();
+    let lines: Vec<String> = frames
+        .iter()
+        .filter(|(kind, _)| *kind == Kind::Log)
+        .map(|(_, payload)| String::from_utf8_lossy(&payload[1..]).into_owned())
+        .collect();
+    assert!(lines.iter().any(|line| line.contains("WSGI0174")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("ValueError: on purpose")), "{lines:?}");
+    assert_eq!(frames.last(), Some(&(Kind::Aborted, vec![Aborted::Failed as u8])));
+}
+
+#[test]
+fn a_changed_script_is_reported_once_and_the_old_code_goes_on() {
+    let folder = Folder::new();
+    let script = folder.write("hello.wsgi", HELLO);
+    let worker = Worker::serving(folder, &settings());
+    assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+    assert!(matches!(worker.message(), FromWorker::Loaded { .. }));
+    worker.folder.write("hello.wsgi", "this is no Python");
+    for _ in 0..3 {
+        assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+    }
+    assert!(matches!(worker.message(), FromWorker::Changed { script: changed, .. } if changed == import(&script).script));
+    worker.send(&ToWorker::Drain);
+    assert_eq!(worker.last_messages(), [FromWorker::Drained]);
+}
+
+#[test]
+fn a_spare_that_cannot_load_what_served_before_fails_with_the_reason() {
+    let folder = Folder::new();
+    let script = folder.write("broken.wsgi", "this is no Python");
+    let mut settings = settings();
+    settings.preload = vec![import(&script)];
+    settings.preload_must_succeed = true;
+    let mut worker = Worker::start(folder, &settings);
+    match worker.message() {
+        FromWorker::Failed(text) => assert!(text.contains("broken.wsgi") && !text.contains('\n'), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(worker.wait(), WaitStatus::Exited(_, 1)));
+    assert!(worker.log().contains("SyntaxError"), "{}", worker.log());
+
+    settings.preload_must_succeed = false;
+    let folder = Folder::new();
+    folder.write("broken.wsgi", "this is no Python");
+    settings.preload = vec![import(&folder.path("broken.wsgi"))];
+    let worker = Worker::start(folder, &settings);
+    assert_eq!(worker.message(), FromWorker::Ready);
+}
+
+#[test]
+fn requests_run_beside_each_other_and_are_counted() {
+    let folder = Folder::new();
+    let script = folder.write(
+        "meet.wsgi",
+        "import threading\nbarrier = threading.Barrier(3, timeout=10)\ndef application(environ, start_response):\n    barrier.wait()\n    start_response('200 OK', [])\n    return [str(environ['mod_wsgi.thread_id']).encode()]\n",
+    );
+    let worker = Worker::serving(folder, &settings());
+    let asked: Vec<Httpd> = (0..3).map(|_| ask(&worker, &script, b"")).collect();
+    let mut threads: Vec<Vec<u8>> = asked.into_iter().map(|httpd| answer(httpd).1).collect();
+    threads.sort();
+    assert_eq!(threads, [b"1", b"2", b"3"]);
+    let slot = Counters::view(&worker.words).expect("ours").worker(2).expect("a slot");
+    assert_eq!((slot.served(), slot.busy()), (3, 0));
+}
+
+#[test]
+fn a_limit_asks_for_a_successor_and_goes_on() {
+    let folder = Folder::new();
+    let script = folder.write("hello.wsgi", HELLO);
+    let mut settings = settings();
+    settings.group.maximum_requests = 2;
+    let worker = Worker::serving(folder, &settings);
+    for _ in 0..5 {
+        assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+    }
+    assert!(matches!(worker.message(), FromWorker::Loaded { .. }));
+    assert_eq!(worker.message(), FromWorker::ReplaceMe(StopReason::MaximumRequests));
+    kill(worker.pid, Signal::SIGUSR1).expect("it runs");
+    assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+    worker.send(&ToWorker::Drain);
+    assert_eq!(worker.last_messages(), [FromWorker::Drained]);
+}
+
+#[test]
+fn a_stop_is_bounded_by_shutdown_timeout_whatever_requests_do() {
+    let folder = Folder::new();
+    let script = folder.write(
+        "stuck.wsgi",
+        "import time\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    yield b'begun'\n    time.sleep(60)\n",
+    );
+    let mut settings = settings();
+    settings.group.timeouts.shutdown = Duration::from_secs(1);
+    let mut worker = Worker::serving(folder, &settings);
+    let mut stuck = ask(&worker, &script, b"");
+    assert!(matches!(stuck.frame(), Some((Kind::ResponseHead, _))));
+    let start = Instant::now();
+    kill(worker.pid, Signal::SIGTERM).expect("it runs");
+    let status = worker.wait();
+    assert!(matches!(status, WaitStatus::Exited(_, 255)), "{status:?}; its log: {}", worker.log());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(worker.log().contains("WSGI0321"), "{}", worker.log());
+    assert!(!answer(stuck).2, "a torn response must not look complete");
+}
+
+#[test]
+fn an_orphan_finishes_what_it_has_begun() {
+    let folder = Folder::new();
+    let script = folder.write(
+        "slow.wsgi",
+        "import time\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    yield b'begun'\n    time.sleep(0.3)\n    yield b', ended'\n",
+    );
+    let mut worker = Worker::serving(folder, &settings());
+    let mut slow = ask(&worker, &script, b"");
+    assert!(matches!(slow.frame(), Some((Kind::ResponseHead, _))));
+    let (other, _theirs) = sys::control::Channel::pair().expect("a pair");
+    drop(std::mem::replace(&mut worker.channel, other));
+    std::thread::sleep(Duration::from_millis(50));
+    kill(worker.pid, Signal::SIGTERM).expect("the kernel signals it as well");
+    let (_, body, complete) = answer(slow);
+    assert_eq!((&body[..], complete), (&b"begun, ended"[..], true));
+    worker.ends_in_order();
+}
+
+#[test]
+fn what_the_application_starts_can_be_ended_and_holds_nothing_of_ours() {
+    let folder = Folder::new();
+    let script = folder.write(
+        "child.wsgi",
+        r#"
+import os, signal, subprocess, time
+def application(environ, start_response):
+    started = subprocess.Popen(['ls', '/proc/self/fd'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, close_fds=False)
+    listed = started.communicate()[0].decode().split()
+    sleeper = subprocess.Popen(['sleep', '60'])
+    sleeper.terminate()
+    forked = os.fork()
+    if forked == 0:
+        time.sleep(60)
+        os._exit(0)
+    time.sleep(0.1)
+    os.kill(forked, signal.SIGTERM)
+    status = os.waitpid(forked, 0)[1]
+    start_response('200 OK', [])
+    return [repr((len(listed), sleeper.wait(5), os.WTERMSIG(status))).encode()]
+"#,
+    );
+    let worker = Worker::serving(folder, &settings());
+    let (_, body, _) = answer(ask(&worker, &script, b""));
+    // Standard streams, and the folder that ls reads.
+    assert_eq!(String::from_utf8_lossy(&body), "(4, -15, 15)");
+    assert_eq!(answer(ask(&worker, &script, b"")).1, body, "the worker itself was not told to end");
+}
+
+#[test]
+fn a_request_is_lost_with_its_worker_and_httpd_can_tell() {
+    let folder = Folder::new();
+    let script = folder
+        .write("suicide.wsgi", "import os, signal\ndef application(environ, start_response):\n    os.kill(os.getpid(), signal.SIGKILL)\n");
+    let mut worker = Worker::serving(folder, &settings());
+    Counters::view(&worker.words).expect("ours").worker(2).expect("a slot").reset(worker.pid.as_raw().unsigned_abs(), 1);
+    let mut lost = ask(&worker, &script, b"");
+    assert_eq!(lost.rest(), []);
+    assert!(matches!(worker.wait(), WaitStatus::Signaled(_, Signal::SIGKILL, _)));
+    let counters = Counters::view(&worker.words).expect("ours");
+    assert_eq!(counters.worker_of(77), Some(worker.pid.as_raw().unsigned_abs()));
+}
+
+#[test]
+fn headers_alone_hold_no_thread_for_long() {
+    let folder = Folder::new();
+    let script = folder.write("hello.wsgi", HELLO);
+    let mut settings = settings();
+    settings.group.threads = 1;
+    let worker = Worker::serving(folder, &settings);
+    let silent = worker.connect();
+    silent.send(&[0; HEADER / 2], &[]);
+    let start = Instant::now();
+    assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+    assert!(start.elapsed() < Duration::from_secs(7));
+    drop(silent);
+}
