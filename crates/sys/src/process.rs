@@ -216,9 +216,34 @@ pub fn exit_now(status: c_int) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// Sets the nice value of this process and of what it starts from now on (setpriority(2)).
+///
+/// # Errors
+/// `EACCES` or `EPERM` when it may not raise its priority.
+pub fn set_priority(nice: c_int) -> nix::Result<()> {
+    // SAFETY: takes plain numbers.
+    Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }).map(drop)
+}
+
 /// Hides this process from others of the same user: no ptrace, no core, `/proc` belongs to root.
 pub fn set_not_dumpable() {
     let _supported = nix::sys::prctl::set_dumpable(false);
+}
+
+/// The file that this code was loaded from (dladdr(3)): the program, or the shared library it is part of.
+#[must_use]
+pub fn file_of_this_library() -> Option<std::path::PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let own = file_of_this_library as *const libc::c_void;
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: fills the record when it returns other than 0; the name is the loader's and lives as long as the library.
+    let name = unsafe {
+        if libc::dladdr(own, info.as_mut_ptr()) == 0 || info.assume_init_ref().dli_fname.is_null() {
+            return None;
+        }
+        CStr::from_ptr(info.assume_init_ref().dli_fname)
+    };
+    Some(std::path::PathBuf::from(std::ffi::OsStr::from_bytes(name.to_bytes())))
 }
 
 /// The name of a signal, such as `SIGKILL`.

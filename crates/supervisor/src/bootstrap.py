@@ -1,0 +1,35 @@
+# Loads the host into this interpreter and hands over to it. Written for every Python 3, so that one that is too old can say so.
+import sys
+
+# "-c" puts the working directory first, from which nothing may be imported before the host has decided what is on the path.
+if sys.path and not sys.path[0]:
+    del sys.path[0]
+
+
+def load(path):
+    if sys.version_info < (3, 10):
+        raise ImportError("CPython 3.10 or later is needed")
+    if sys.implementation.name != "cpython":
+        raise ImportError("CPython is needed, this is " + sys.implementation.name)
+    from importlib.machinery import ExtensionFileLoader
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    name = "mod_wsgi_python"
+    loader = ExtensionFileLoader(name, path)
+    module = module_from_spec(spec_from_file_location(name, path, loader=loader))
+    loader.exec_module(module)
+    sys.modules[name] = module
+    return module.run
+
+
+try:
+    run = load(sys.argv[1])
+except BaseException as error:
+    what = " ".join(str(error).split()) or "no reason given"
+    version = ".".join(map(str, sys.version_info[:3]))
+    sys.stderr.write(
+        "WSGI0028: Python %s at %s cannot load the host %s: %s: %s\n" % (version, sys.executable, sys.argv[1], type(error).__name__, what)
+    )
+    sys.exit(70)
+
+run()

@@ -1,0 +1,196 @@
+//! Settings with what came beside them: the error log and the shared counters.
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use sys::memory::{MemoryError, SharedWords};
+use sys::nix::sys::stat::fstat;
+use wire::counters::Counters;
+use wire::log::Level;
+use wire::settings::GroupSettings;
+
+/// The shared counters, mapped; of one edition or more.
+pub(crate) struct Memory {
+    words: SharedWords,
+    /// Says whether two descriptors are of the same memory.
+    inode: u64,
+    /// Where the search for a free slot begins.
+    next_slot: Cell<u32>,
+}
+
+impl Memory {
+    /// The counters; `None` when somebody has scribbled over their mark.
+    pub(crate) fn counters(&self) -> Option<Counters<'_>> {
+        Counters::view(&self.words)
+    }
+
+    /// A slot that nobody of `taken` has, and that was free for the longest time: httpd's children look in the slot of a worker that has
+    /// died for the request it executed, so its successor must not overwrite that at once.
+    pub(crate) fn free_slot(&self, taken: &[u32]) -> Option<u32> {
+        let slots = self.counters()?.shape().workers;
+        let first = self.next_slot.get();
+        let slot = (0..slots).map(|step| (first + step) % slots).find(|slot| !taken.contains(slot))?;
+        self.next_slot.set((slot + 1) % slots);
+        Some(slot)
+    }
+}
+
+/// What is wrong with a message `Configure`.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EditionError {
+    /// The error log or the counters did not come beside it.
+    #[error("settings came with {0} descriptors, expected the error log's and the counters'")]
+    Descriptors(usize),
+    /// The counters cannot be mapped.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The kernel said no.
+    #[error("cannot look at the counters: {0}")]
+    Stat(#[from] sys::nix::errno::Errno),
+    /// The counters have no mark, or another size than they say.
+    #[error("the memory that came as counters is something else")]
+    NoCounters,
+}
+
+/// One message `Configure`.
+pub(crate) struct Edition {
+    /// The settings.
+    pub(crate) settings: GroupSettings,
+    /// The error log.
+    pub(crate) log: OwnedFd,
+    /// The counters' descriptor, for workers.
+    pub(crate) counters: OwnedFd,
+    /// The counters.
+    pub(crate) memory: Rc<Memory>,
+}
+
+impl Edition {
+    /// Takes settings and descriptors together. Memory that is mapped already, for one of `known`, is shared with it.
+    ///
+    /// # Errors
+    /// [`EditionError`]: the message is of no use.
+    pub(crate) fn new<'e>(
+        settings: GroupSettings,
+        descriptors: Vec<OwnedFd>,
+        known: impl IntoIterator<Item = &'e Self>,
+    ) -> Result<Self, EditionError> {
+        let count = descriptors.len();
+        let [log, counters] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| EditionError::Descriptors(count))?;
+        let inode = fstat(&counters)?.st_ino;
+        let memory = match known.into_iter().find(|edition| edition.memory.inode == inode) {
+            Some(edition) => Rc::clone(&edition.memory),
+            None => Rc::new(Memory { words: SharedWords::map(&counters)?, inode, next_slot: Cell::new(0) }),
+        };
+        if memory.counters().is_none() {
+            return Err(EditionError::NoCounters);
+        }
+        Ok(Self { settings, log, counters, memory })
+    }
+
+    /// Writes a line to the error log, if `LogLevel` wants it.
+    pub(crate) fn log(&self, level: Level, text: &str) {
+        if level as u8 <= self.settings.log_level {
+            sys::log::write(&self.log, level, text);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::time::Duration;
+    use wire::counters::Shape;
+    use wire::settings::{Identity, Limits, Octets, Python, Reload, Server, Timeouts};
+
+    /// Settings with every default.
+    pub(crate) fn settings() -> GroupSettings {
+        let off = Duration::ZERO;
+        GroupSettings {
+            name: "site".to_owned(),
+            secret: [0; 16],
+            peers: vec![],
+            defined_at: "site.conf:1".to_owned(),
+            identity: Identity { uid: None, gid: None, groups: None, chroot: None, cpu_priority: 0 },
+            limits: Limits::default(),
+            processes: 1,
+            multiprocess: false,
+            threads: 15,
+            umask: None,
+            home: None,
+            lang: None,
+            locale: None,
+            display_name: None,
+            stack_size: 0,
+            maximum_requests: 0,
+            listen_backlog: 100,
+            timeouts: Timeouts {
+                startup: off,
+                shutdown: Duration::from_secs(5),
+                deadlock: off,
+                inactivity: off,
+                request: off,
+                interrupt: off,
+                graceful: Duration::from_secs(15),
+                eviction: off,
+                restart_interval: off,
+                socket: Duration::from_secs(60),
+            },
+            reload: Reload::Switch,
+            interpreter: Octets::from(b"/usr/bin/python3".to_vec()),
+            host: Octets::from(b"/usr/lib/apache2/modules/mod_wsgi_python.so".to_vec()),
+            python: Python {
+                home: None,
+                path: vec![],
+                eggs: None,
+                optimize: 0,
+                dont_write_bytecode: false,
+                warnings: vec![],
+                hash_seed: None,
+                switch_interval: None,
+                restrict_stdin: false,
+                restrict_stdout: false,
+                restrict_signal: true,
+                destroy_interpreter: true,
+                server: Server {
+                    apache_version: (2, 4, 62),
+                    description: "Apache".to_owned(),
+                    mpm_name: "event".to_owned(),
+                    build_date: "today".to_owned(),
+                    maximum_processes: 16,
+                    threads_per_process: 25,
+                },
+            },
+            imports: vec![],
+            uses_global: false,
+            log_level: 6,
+        }
+    }
+
+    fn edition(known: &[Edition], memory: &OwnedFd) -> Result<Edition, EditionError> {
+        let log = std::fs::File::open("/dev/null").expect("there").into();
+        Edition::new(settings(), vec![log, memory.try_clone().expect("a descriptor")], known)
+    }
+
+    #[test]
+    fn memory_that_comes_again_is_the_same_memory() {
+        let shape = Shape::new(1, 1);
+        let (memory, words) = SharedWords::create(c"test", shape.words()).expect("created");
+        assert!(matches!(edition(&[], &memory), Err(EditionError::NoCounters)));
+        Counters::format(&words, shape).expect("large enough");
+        let first = edition(&[], &memory).expect("an edition");
+        let second = edition(std::slice::from_ref(&first), &memory).expect("an edition");
+        assert!(Rc::ptr_eq(&first.memory, &second.memory));
+        assert!(matches!(Edition::new(settings(), vec![], []), Err(EditionError::Descriptors(0))));
+    }
+
+    #[test]
+    fn a_slot_is_used_again_as_late_as_possible() {
+        let shape = Shape { workers: 3, threads: 1 };
+        let (memory, words) = SharedWords::create(c"test", shape.words()).expect("created");
+        Counters::format(&words, shape).expect("large enough");
+        let edition = edition(&[], &memory).expect("an edition");
+        let slots: Vec<_> = (0..4).map(|_| edition.memory.free_slot(&[1])).collect();
+        assert_eq!(slots, [Some(0), Some(2), Some(0), Some(2)]);
+        assert_eq!(edition.memory.free_slot(&[0, 1, 2]), None);
+    }
+}

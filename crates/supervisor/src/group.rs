@@ -1,0 +1,508 @@
+//! What a group does with its workers: how many there are, which of them serve, what follows when one ends or a script changes.
+//!
+//! A value: events and the time go in, actions come out; no process, socket or clock is touched here. `switch` replaces one
+//! generation by the next, `scripts` knows what was loaded, `backoff` how long to wait after failures.
+
+mod backoff;
+mod scripts;
+mod switch;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use scripts::Version;
+
+use crate::lifecycle::{self, Order, Phase, Timeouts};
+use backoff::Backoff;
+use scripts::Scripts;
+use std::collections::BTreeMap;
+use std::time::Instant;
+use switch::{Generation, Switch, Trigger};
+use wire::codes::{self, Code};
+use wire::control::{FromWorker, StopReason};
+use wire::counters::{Cause, GroupState, Shape};
+use wire::log::Level;
+use wire::settings::{GroupSettings, Import, Octets};
+
+/// Starts that fail in a row before requests are answered 503, when nobody serves.
+const PATIENCE: u32 = 3;
+
+/// A worker, over its whole life; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WorkerId(u64);
+
+/// What of its settings a group itself needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// How many workers serve.
+    processes: usize,
+    /// How many there may be at a time, those that drain included.
+    capacity: usize,
+    /// The timeouts of each.
+    timeouts: Timeouts,
+}
+
+impl From<&GroupSettings> for Rules {
+    fn from(settings: &GroupSettings) -> Self {
+        let processes = settings.processes.max(1);
+        Self {
+            processes: processes as usize,
+            capacity: Shape::new(processes, settings.threads).workers as usize,
+            timeouts: Timeouts::from(&settings.timeouts),
+        }
+    }
+}
+
+/// What happens to a group.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// It has settings, the first or new ones; `edition` counts them.
+    Configured { edition: u64, rules: Rules },
+    /// An administrator wants a new generation.
+    Renew,
+    /// httpd wants it to end in order.
+    Stop,
+    /// httpd is gone.
+    ParentGone,
+    /// A worker was started.
+    Started(WorkerId, u32),
+    /// A worker could not be started.
+    CannotStart(WorkerId, Obstacle),
+    /// A worker says something.
+    Message(WorkerId, FromWorker),
+    /// A worker does not speak any more.
+    Lost(WorkerId),
+    /// A worker was reaped.
+    Exited(WorkerId, Cause),
+    /// A script was looked at.
+    Seen(Version),
+    /// Time has passed.
+    Tick,
+}
+
+/// Why a worker cannot be started.
+#[derive(Debug)]
+pub(crate) struct Obstacle {
+    /// The code of its log line.
+    pub(crate) code: Code,
+    /// What is in the way, without a final stop.
+    pub(crate) what: String,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Action {
+    /// Start a worker, and answer with `Started` or `CannotStart`.
+    Start(Start),
+    /// Do this to a worker.
+    Order(WorkerId, Order),
+    /// Let httpd's children know how a worker ended.
+    RecordDeath(u32, Cause),
+    /// Let httpd's children know how the group is.
+    SetState(GroupState),
+    /// Watch a script from now on.
+    Watch(Octets),
+    /// Look at all scripts, and report each with `Seen`.
+    CheckScripts,
+    /// Write a line.
+    Log(Level, String),
+    /// Everything has ended.
+    Exit,
+}
+
+/// A worker to start.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Start {
+    /// Who it will be.
+    pub(crate) worker: WorkerId,
+    /// With which settings.
+    pub(crate) edition: u64,
+    /// Its generation.
+    pub(crate) generation: u64,
+    /// What it loads before it is ready.
+    pub(crate) preload: Vec<Import>,
+    /// Whether it fails if that fails.
+    pub(crate) preload_must_succeed: bool,
+}
+
+/// A worker of a group.
+#[derive(Debug)]
+struct Member {
+    generation: Generation,
+    phase: Phase,
+    pid: Option<u32>,
+    started: Instant,
+    was_ready: bool,
+    /// Whether it was told to end, or has said in order that it does.
+    told: bool,
+    /// Whether a signal of ours ends it.
+    signalled: bool,
+    /// Why it wants a successor.
+    leaving: Option<StopReason>,
+    /// Why it cannot become ready, in its own words.
+    failure: Option<String>,
+    loaded: Vec<(Import, i64)>,
+}
+
+impl Member {
+    fn is_standing(&self) -> bool {
+        self.phase.is_standing()
+    }
+
+    fn has_loaded(&self, script: &Octets, matches: impl Fn(i64) -> bool) -> bool {
+        self.loaded.iter().any(|(import, modified)| import.script == *script && matches(*modified))
+    }
+}
+
+/// A daemon process group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    name: String,
+    members: BTreeMap<WorkerId, Member>,
+    last_worker: u64,
+    /// The settings to start with from now on.
+    newest: Option<(u64, Rules)>,
+    /// The generation that serves, or should.
+    current: Option<Generation>,
+    /// The switch under way.
+    next: Option<Switch>,
+    /// A switch that waits for room.
+    waiting: Option<Trigger>,
+    last_generation: u64,
+    backoff: Backoff,
+    /// Counts switches to new settings that failed.
+    settings_backoff: Backoff,
+    /// Whether the last start failed before there was a process.
+    hopeless: bool,
+    scripts: Scripts,
+    stopping: bool,
+    state: GroupState,
+    actions: Vec<Action>,
+}
+
+impl Group {
+    /// A group without settings.
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            name,
+            members: BTreeMap::new(),
+            last_worker: 0,
+            newest: None,
+            current: None,
+            next: None,
+            waiting: None,
+            last_generation: 0,
+            backoff: Backoff::default(),
+            settings_backoff: Backoff::default(),
+            hopeless: false,
+            scripts: Scripts::default(),
+            stopping: false,
+            state: GroupState::Starting,
+            actions: Vec::new(),
+        }
+    }
+
+    /// What is to be done after an event.
+    pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
+        match event {
+            Event::Configured { edition, rules } => {
+                self.newest = Some((edition, rules));
+                self.begin(Trigger::Settings, now);
+            }
+            Event::Renew => self.begin(Trigger::Asked, now),
+            Event::Stop => self.end(lifecycle::Event::Stop(StopReason::ShutdownSignal), now),
+            Event::ParentGone => self.end(lifecycle::Event::ParentGone, now),
+            Event::Started(worker, pid) => {
+                if let Some(member) = self.members.get_mut(&worker) {
+                    member.pid = Some(pid);
+                }
+            }
+            Event::CannotStart(worker, Obstacle { code, what }) => {
+                if let Some(member) = self.members.remove(&worker) {
+                    self.hopeless |= self.current == Some(member.generation);
+                    let line = code.line(&what);
+                    self.start_failed(member.generation, code, &what, line, now);
+                }
+            }
+            Event::Message(worker, message) => self.hear(worker, message, now),
+            Event::Lost(worker) => self.advance(worker, lifecycle::Event::Lost, now),
+            Event::Exited(worker, cause) => self.exited(worker, cause, now),
+            Event::Seen(version) => self.seen(version, now),
+            Event::Tick => self.tick(now),
+        }
+        self.settle(now);
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When something is due without an event.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let phases = self.members.values().filter_map(|member| member.phase.deadline());
+        let start = self.backoff.retry_at().filter(|_| self.wants_start());
+        let switch = self.settings_backoff.retry_at().filter(|_| self.wants_settings());
+        phases.chain(start).chain(switch).min()
+    }
+
+    /// The settings somebody may still be started with.
+    pub(crate) fn editions(&self) -> impl Iterator<Item = u64> {
+        let newest = self.newest.map(|(edition, _)| edition);
+        newest.into_iter().chain(self.current.map(|generation| generation.edition))
+    }
+
+    /// How the group is.
+    pub(crate) fn state(&self) -> GroupState {
+        self.state
+    }
+
+    fn log(&mut self, level: Level, text: String) {
+        self.actions.push(Action::Log(level, text));
+    }
+
+    /// Passes an event to a worker's table.
+    fn advance(&mut self, worker: WorkerId, event: lifecycle::Event, now: Instant) {
+        let Some(member) = self.members.get_mut(&worker) else { return };
+        let (phase, order) = member.phase.on(event, now, &member.generation.rules.timeouts);
+        member.phase = phase;
+        match event {
+            lifecycle::Event::Ready | lifecycle::Event::Accept | lifecycle::Event::Lost | lifecycle::Event::Exited => {}
+            // Who stopped speaking was told nothing: its end is no order of ours, though we may have to kill it.
+            lifecycle::Event::ShutdownExpired => {}
+            _ => member.told = true,
+        }
+        member.signalled |= matches!(order, Order::Terminate | Order::Kill);
+        if order != Order::Wait {
+            self.actions.push(Action::Order(worker, order));
+        }
+    }
+
+    fn advance_all(&mut self, event: lifecycle::Event, now: Instant, which: impl Fn(&Member) -> bool) {
+        let workers: Vec<WorkerId> = self.members.iter().filter(|(_, member)| which(member)).map(|(worker, _)| *worker).collect();
+        for worker in workers {
+            self.advance(worker, event, now);
+        }
+    }
+
+    fn end(&mut self, event: lifecycle::Event, now: Instant) {
+        self.stopping = true;
+        self.next = None;
+        self.waiting = None;
+        self.advance_all(event, now, |_| true);
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let due: Vec<(WorkerId, lifecycle::Event)> =
+            self.members.iter().filter_map(|(worker, member)| Some((*worker, member.phase.expired(now)?))).collect();
+        for (worker, event) in due {
+            let Some((title, generation)) = self.members.get(&worker).map(|member| (title(member), member.generation)) else { continue };
+            self.advance(worker, event, now);
+            match event {
+                lifecycle::Event::StartupExpired => {
+                    let reason = "not ready within startup-timeout";
+                    let line = codes::STARTUP_TIMEOUT.line(format_args!("{title} of group '{}' is {reason}", self.name));
+                    self.start_failed(generation, codes::STARTUP_TIMEOUT, reason, line, now);
+                }
+                lifecycle::Event::GracefulExpired => {
+                    self.log(
+                        Level::Info,
+                        format!("{title} of group '{}' has not finished within graceful-timeout: stopping it", self.name),
+                    );
+                }
+                _ => {
+                    self.log(Level::Info, format!("{title} of group '{}' has not ended in its time: killing it", self.name));
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, worker: WorkerId, message: FromWorker, now: Instant) {
+        let Some(member) = self.members.get_mut(&worker) else { return };
+        let title = title(member);
+        match message {
+            FromWorker::Ready => {
+                member.was_ready = true;
+                let (took, in_current) = (now - member.started, self.current == Some(member.generation));
+                self.advance(worker, lifecycle::Event::Ready, now);
+                if in_current {
+                    self.backoff.reset();
+                    self.hopeless = false;
+                }
+                self.log(Level::Info, format!("{title} of group '{}' is ready after {} ms", self.name, took.as_millis()));
+            }
+            FromWorker::Failed(reason) => {
+                member.failure = Some(reason);
+                self.advance(worker, lifecycle::Event::Lost, now);
+            }
+            FromWorker::Loaded { import, modified } => {
+                member.loaded.retain(|(loaded, _)| *loaded != import);
+                member.loaded.push((import.clone(), modified));
+                if self.scripts.loaded(&import) {
+                    self.actions.push(Action::Watch(import.script.clone()));
+                }
+                self.seen(Version { script: import.script, modified }, now);
+            }
+            FromWorker::Changed { script, modified } => self.seen(Version { script, modified }, now),
+            FromWorker::ReplaceMe(reason) => {
+                member.leaving = Some(reason);
+                self.log(Level::Info, format!("{title} of group '{}' asks for a successor: {}", self.name, reason.word()));
+            }
+            FromWorker::Drained => self.advance(worker, lifecycle::Event::Drained, now),
+        }
+    }
+
+    fn exited(&mut self, worker: WorkerId, cause: Cause, now: Instant) {
+        self.advance(worker, lifecycle::Event::Exited, now);
+        let Some(member) = self.members.remove(&worker) else { return };
+        let in_order = member.told && cause == Cause::Exit(0);
+        if let (false, Some(pid)) = (in_order, member.pid) {
+            self.actions.push(Action::RecordDeath(pid, cause));
+        }
+        let title = title(&member);
+        let was_awaited = !member.told && self.next.as_ref().is_some_and(|next| next.generation == member.generation);
+        if member.told && (member.signalled || matches!(cause, Cause::Exit(_))) {
+            // A worker that ends with another status than 0 has said why.
+            self.log(Level::Info, format!("{title} of group '{}' has ended: it {}", self.name, describe(cause)));
+        } else if (member.was_ready && !was_awaited) || member.told {
+            let uptime = (now - member.started).as_secs_f64();
+            let text = format!("{title} of group '{}' {} after {uptime:.1} s", self.name, describe(cause));
+            self.log(codes::WORKER_DIED.level, codes::WORKER_DIED.line(text));
+        } else {
+            let reason = member.failure.unwrap_or_else(|| describe(cause));
+            let line = codes::WORKER_NOT_READY.line(format_args!("{title} of group '{}' could not start: {reason}", self.name));
+            self.start_failed(member.generation, codes::WORKER_NOT_READY, &reason, line, now);
+        }
+        if let Some(trigger) = self.waiting.take() {
+            self.begin(trigger, now);
+        }
+    }
+
+    /// Draws the conclusions from where everybody stands now.
+    fn settle(&mut self, now: Instant) {
+        if self.stopping {
+            if self.members.is_empty() {
+                self.actions.push(Action::Exit);
+            }
+            return;
+        }
+        if self.settings_backoff.allows(now) && self.wants_settings() {
+            self.begin(Trigger::Settings, now);
+        }
+        self.promote_if_due(now);
+        let Some(current) = self.current else { return };
+        self.advance_all(lifecycle::Event::Accept, now, |member| member.phase == Phase::Ready && member.generation == current);
+        self.start_missing(current, now);
+        self.drain_surplus(current, now);
+        self.tell_state();
+    }
+
+    fn is_served(&self) -> bool {
+        self.members.values().any(|member| member.phase == Phase::Serving)
+    }
+
+    fn missing(&self, current: Generation) -> usize {
+        let stays = |member: &&Member| member.generation == current && member.is_standing() && member.leaving.is_none();
+        current.rules.processes.saturating_sub(self.members.values().filter(stays).count())
+    }
+
+    /// Whether workers are missing and only time keeps them from being started.
+    fn wants_start(&self) -> bool {
+        let starting = |member: &Member| matches!(member.phase, Phase::Starting { .. });
+        self.current.is_some_and(|current| {
+            !self.stopping
+                && self.next.is_none()
+                && self.missing(current) > 0
+                && self.members.len() < current.rules.capacity
+                && !(self.backoff.failures() > 0 && self.members.values().any(starting))
+        })
+    }
+
+    fn start_missing(&mut self, current: Generation, now: Instant) {
+        while self.wants_start() && self.backoff.allows(now) {
+            self.start(current, now);
+        }
+    }
+
+    fn start(&mut self, generation: Generation, now: Instant) {
+        self.last_worker += 1;
+        let worker = WorkerId(self.last_worker);
+        self.actions.push(Action::Start(Start {
+            worker,
+            edition: generation.edition,
+            generation: generation.number,
+            preload: self.scripts.preload(),
+            // If nobody serves, an answer that names the script's error is better than none.
+            preload_must_succeed: self.is_served(),
+        }));
+        let member = Member {
+            generation,
+            phase: Phase::started(now, &generation.rules.timeouts),
+            pid: None,
+            started: now,
+            was_ready: false,
+            told: false,
+            signalled: false,
+            leaving: None,
+            failure: None,
+            loaded: Vec::new(),
+        };
+        self.members.insert(worker, member);
+    }
+
+    /// Lets those go that asked for a successor, as far as there are enough without them.
+    fn drain_surplus(&mut self, current: Generation, now: Instant) {
+        let serving = self.members.values().filter(|member| member.generation == current && member.phase == Phase::Serving).count();
+        let surplus = serving.saturating_sub(current.rules.processes);
+        let leaving: Vec<(WorkerId, StopReason)> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.phase == Phase::Serving)
+            .filter_map(|(worker, member)| Some((*worker, member.leaving?)))
+            .take(surplus)
+            .collect();
+        for (worker, reason) in leaving {
+            self.advance(worker, lifecycle::Event::Drain(reason), now);
+        }
+    }
+
+    /// A worker never became ready. `reason` is what is compared with the reason of the failure before, `line` is for the log.
+    fn start_failed(&mut self, generation: Generation, code: Code, reason: &str, line: String, now: Instant) {
+        if self.stopping {
+            return;
+        }
+        if self.next.as_ref().is_some_and(|next| next.generation == generation) {
+            self.abandon(reason, now);
+        } else if self.current == Some(generation) && self.backoff.failed(now, reason) {
+            self.log(code.level, line);
+        }
+    }
+
+    fn tell_state(&mut self) {
+        let state = match self.is_served() {
+            true if self.scripts.any_failed() || self.settings_backoff.failures() > 0 => GroupState::ReloadFailed,
+            true => GroupState::Serving,
+            false if self.hopeless || self.backoff.failures() >= PATIENCE => GroupState::Failed,
+            // It stays failed until somebody serves, whatever is being tried meanwhile.
+            false if self.state == GroupState::Failed && self.backoff.failures() > 0 => GroupState::Failed,
+            false => GroupState::Starting,
+        };
+        if state == self.state {
+            return;
+        }
+        self.state = state;
+        self.actions.push(Action::SetState(state));
+        if state == GroupState::Failed {
+            let line =
+                codes::GROUP_FAILED.line(format_args!("group '{}' has no worker that can serve: requests are answered 503", self.name));
+            self.log(codes::GROUP_FAILED.level, line);
+        }
+    }
+}
+
+fn title(member: &Member) -> String {
+    let generation = member.generation.number;
+    member.pid.map_or_else(|| format!("worker of generation {generation}"), |pid| format!("worker {pid} of generation {generation}"))
+}
+
+fn describe(cause: Cause) -> String {
+    match cause {
+        Cause::Signal(signal) => format!("was ended by {}", sys::process::signal_name(signal)),
+        Cause::Exit(status) => format!("exited with status {status}"),
+    }
+}

@@ -1,0 +1,99 @@
+//! Which scripts a group has loaded, and which changes of them were tried, and failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use wire::settings::{Import, Octets};
+
+/// A script in a certain state: its path and its modification time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// Its path.
+    pub(crate) script: Octets,
+    /// Microseconds since the epoch.
+    pub(crate) modified: i64,
+}
+
+/// The scripts of a group, over all generations.
+#[derive(Debug, Default)]
+pub(super) struct Scripts {
+    known: Vec<Import>,
+    tried: BTreeMap<Octets, i64>,
+    failed: BTreeSet<Octets>,
+}
+
+impl Scripts {
+    /// Remembers that a worker has loaded a script. Returns whether its path is new.
+    pub(super) fn loaded(&mut self, import: &Import) -> bool {
+        if self.known.contains(import) {
+            return false;
+        }
+        let is_new = !self.known.iter().any(|known| known.script == import.script);
+        self.known.push(import.clone());
+        is_new
+    }
+
+    /// What a new worker is to load before it is ready, in the order of first use.
+    pub(super) fn preload(&self) -> Vec<Import> {
+        self.known.clone()
+    }
+
+    /// Remembers that a switch to this version was begun: whatever comes of it, one attempt is enough.
+    pub(super) fn tried(&mut self, version: Version) {
+        self.tried.insert(version.script, version.modified);
+    }
+
+    /// Whether a switch to this version was the last one that was begun for the script.
+    pub(super) fn was_tried(&self, version: &Version) -> bool {
+        self.tried.get(&version.script) == Some(&version.modified)
+    }
+
+    /// Remembers that the newest version of a script could not be loaded.
+    pub(super) fn failed(&mut self, script: Octets) {
+        self.failed.insert(script);
+    }
+
+    /// The script on disk is the one that runs: what was tried before is of no concern any more.
+    pub(super) fn is_as_loaded(&mut self, script: &Octets) {
+        self.tried.remove(script);
+        self.failed.remove(script);
+    }
+
+    /// A new generation has loaded everything it was given.
+    pub(super) fn all_loaded(&mut self) {
+        self.failed.clear();
+    }
+
+    /// Whether the newest version of some script could not be loaded.
+    pub(super) fn any_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn import(script: &str, group: &str) -> Import {
+        Import { script: Octets::from(script.as_bytes().to_vec()), application_group: Octets::from(group.as_bytes().to_vec()) }
+    }
+
+    #[test]
+    fn a_script_in_two_groups_is_loaded_in_both_and_watched_once() {
+        let mut scripts = Scripts::default();
+        assert!(scripts.loaded(&import("/a", "")));
+        assert!(!scripts.loaded(&import("/a", "other")));
+        assert!(!scripts.loaded(&import("/a", "")));
+        assert_eq!(scripts.preload(), [import("/a", ""), import("/a", "other")]);
+    }
+
+    #[test]
+    fn a_version_is_tried_once_until_another_runs_or_is_tried() {
+        let mut scripts = Scripts::default();
+        let version = Version { script: import("/a", "").script, modified: 7 };
+        scripts.tried(version.clone());
+        scripts.failed(version.script.clone());
+        assert!(scripts.was_tried(&version) && scripts.any_failed());
+        assert!(!scripts.was_tried(&Version { modified: 8, ..version.clone() }));
+        scripts.is_as_loaded(&version.script);
+        assert!(!scripts.was_tried(&version) && !scripts.any_failed());
+    }
+}

@@ -1,0 +1,399 @@
+//! A group played through without processes: the test is the kernel, the clock and the workers.
+
+use super::*;
+use std::time::Duration;
+
+const PATH: &[u8] = b"/srv/app.wsgi";
+
+struct Play {
+    group: Group,
+    now: Instant,
+    /// Everything that was to be done and was not looked at yet.
+    actions: Vec<Action>,
+    edition: u64,
+}
+
+fn rules(processes: usize) -> Rules {
+    let second = Duration::from_secs(1);
+    let timeouts = Timeouts { startup: Some(60 * second), graceful: Some(15 * second), shutdown: Some(5 * second) };
+    Rules { processes, capacity: processes * 3 + 4, timeouts }
+}
+
+fn import() -> Import {
+    Import { script: Octets::from(PATH.to_vec()), application_group: Octets::new() }
+}
+
+fn version(modified: i64) -> Version {
+    Version { script: import().script, modified }
+}
+
+impl Play {
+    fn new(processes: usize) -> Self {
+        let mut play = Self { group: Group::new("site".to_owned()), now: Instant::now(), actions: Vec::new(), edition: 0 };
+        play.configure(processes);
+        play
+    }
+
+    /// A group that serves.
+    fn serving(processes: usize) -> Self {
+        let mut play = Self::new(processes);
+        for worker in play.started() {
+            play.ready(worker);
+        }
+        play.actions.clear();
+        play
+    }
+
+    fn configure(&mut self, processes: usize) {
+        self.edition += 1;
+        self.on(Event::Configured { edition: self.edition, rules: rules(processes) });
+    }
+
+    fn on(&mut self, event: Event) {
+        self.actions.extend(self.group.on(event, self.now));
+    }
+
+    fn say(&mut self, worker: WorkerId, message: FromWorker) {
+        self.on(Event::Message(worker, message));
+    }
+
+    fn ready(&mut self, worker: WorkerId) {
+        self.say(worker, FromWorker::Ready);
+    }
+
+    fn load(&mut self, worker: WorkerId, modified: i64) {
+        self.say(worker, FromWorker::Loaded { import: import(), modified });
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.on(Event::Tick);
+    }
+
+    /// Takes what matches from the actions.
+    fn take<T>(&mut self, matches: impl Fn(&Action) -> Option<T>) -> Vec<T> {
+        let found = self.actions.iter().filter_map(&matches).collect();
+        self.actions.retain(|action| matches(action).is_none());
+        found
+    }
+
+    /// The workers to start, which then are started.
+    fn started(&mut self) -> Vec<WorkerId> {
+        self.starts().into_iter().map(|(worker, _)| worker).collect()
+    }
+
+    fn starts(&mut self) -> Vec<(WorkerId, bool)> {
+        let starts = self.take(|action| match action {
+            Action::Start(start) => Some((start.worker, start.preload_must_succeed)),
+            _ => None,
+        });
+        for (worker, _) in &starts {
+            self.on(Event::Started(*worker, u32::try_from(worker.0).expect("small") + 1_000));
+        }
+        starts
+    }
+
+    fn orders(&mut self) -> Vec<(WorkerId, Order)> {
+        self.take(|action| match action {
+            Action::Order(worker, order) => Some((*worker, *order)),
+            _ => None,
+        })
+    }
+
+    fn codes(&mut self) -> Vec<String> {
+        self.take(|action| match action {
+            Action::Log(level, text) if *level <= Level::Warn => Some(text[..8].to_owned()),
+            _ => None,
+        })
+    }
+
+    fn deaths(&mut self) -> Vec<(u32, Cause)> {
+        self.take(|action| match action {
+            Action::RecordDeath(pid, cause) => Some((*pid, *cause)),
+            _ => None,
+        })
+    }
+
+    fn exits(&mut self, worker: WorkerId, cause: Cause) {
+        self.on(Event::Exited(worker, cause));
+    }
+}
+
+#[test]
+fn in_the_first_generation_each_worker_accepts_as_soon_as_it_can() {
+    let mut play = Play::new(2);
+    let workers = play.started();
+    assert_eq!((workers.len(), play.group.state()), (2, GroupState::Starting));
+    play.ready(workers[1]);
+    assert_eq!(play.orders(), [(workers[1], Order::Accept)]);
+    assert_eq!(play.group.state(), GroupState::Serving);
+}
+
+#[test]
+fn a_worker_that_dies_is_recorded_and_replaced_at_once() {
+    let mut play = Play::serving(1);
+    play.exits(WorkerId(1), Cause::Signal(9));
+    assert_eq!(play.deaths(), [(1_001, Cause::Signal(9))]);
+    assert_eq!(play.codes(), ["WSGI0302"]);
+    assert_eq!(play.started(), [WorkerId(2)]);
+    assert_eq!(play.group.state(), GroupState::Starting);
+    play.ready(WorkerId(2));
+    assert_eq!(play.group.state(), GroupState::Serving);
+}
+
+#[test]
+fn even_an_exit_with_status_zero_is_a_death_if_nobody_asked_for_it() {
+    let mut play = Play::serving(1);
+    play.exits(WorkerId(1), Cause::Exit(0));
+    assert_eq!((play.deaths().len(), play.codes()), (1, vec!["WSGI0302".to_owned()]));
+}
+
+#[test]
+fn starts_that_fail_are_repeated_ever_more_slowly_and_said_once() {
+    let mut play = Play::new(2);
+    let workers = play.started();
+    for worker in workers {
+        play.exits(worker, Cause::Exit(70));
+    }
+    assert_eq!(play.codes(), ["WSGI0303"]);
+    assert_eq!(play.started(), [], "not before 200 ms");
+    play.pass(Duration::from_millis(200));
+    let again = play.started();
+    assert_eq!(again.len(), 1, "one is enough to find out");
+    assert_eq!(play.group.state(), GroupState::Starting);
+    play.exits(again[0], Cause::Exit(70));
+    assert_eq!(play.group.state(), GroupState::Failed);
+    assert_eq!(play.codes(), ["WSGI0304"]);
+    assert_eq!(play.group.deadline(), Some(play.now + Duration::from_millis(400)));
+    play.pass(Duration::from_millis(400));
+    let last = play.started();
+    play.ready(last[0]);
+    assert_eq!(play.group.state(), GroupState::Serving);
+    assert_eq!(play.started().len(), 1, "and now the others");
+}
+
+#[test]
+fn what_cannot_be_executed_fails_the_group_at_once() {
+    let mut play = Play::new(1);
+    let worker = play.started()[0];
+    play.on(Event::CannotStart(worker, Obstacle { code: codes::INTERPRETER, what: "no such file".to_owned() }));
+    assert_eq!(play.group.state(), GroupState::Failed);
+    assert_eq!(play.codes(), ["WSGI0300", "WSGI0304"]);
+}
+
+#[test]
+fn a_changed_script_switches_when_everybody_is_ready_and_not_before() {
+    let mut play = Play::serving(2);
+    play.load(WorkerId(1), 1);
+    assert_eq!(play.take(|action| matches!(action, Action::Watch(_)).then_some(())).len(), 1);
+    play.on(Event::Seen(version(1)));
+    assert_eq!(play.started(), []);
+    play.on(Event::Seen(version(2)));
+    let next = play.starts();
+    assert_eq!(next, [(WorkerId(3), true), (WorkerId(4), true)]);
+    play.on(Event::Seen(version(2)));
+    assert_eq!(play.started(), [], "one switch at a time");
+    play.load(WorkerId(3), 2);
+    play.ready(WorkerId(3));
+    assert_eq!(play.orders(), []);
+    play.load(WorkerId(4), 2);
+    play.ready(WorkerId(4));
+    let drain = |worker| (WorkerId(worker), Order::Drain);
+    assert_eq!(play.orders(), [(WorkerId(3), Order::Accept), (WorkerId(4), Order::Accept), drain(1), drain(2)]);
+    assert!(play.actions.contains(&Action::CheckScripts));
+    play.say(WorkerId(1), FromWorker::Drained);
+    play.exits(WorkerId(1), Cause::Exit(0));
+    assert_eq!((play.deaths(), play.started(), play.codes()), (vec![], vec![], vec![]));
+}
+
+#[test]
+fn a_change_during_a_switch_is_seen_when_it_ends() {
+    let mut play = Play::serving(1);
+    play.load(WorkerId(1), 1);
+    play.on(Event::Seen(version(2)));
+    let next = play.started()[0];
+    play.load(next, 2);
+    play.on(Event::Seen(version(3)));
+    play.ready(next);
+    assert!(play.actions.contains(&Action::CheckScripts));
+    play.on(Event::Seen(version(3)));
+    assert_eq!(play.started().len(), 1);
+}
+
+#[test]
+fn a_broken_script_leaves_the_old_code_serving_and_is_tried_once() {
+    let mut play = Play::serving(1);
+    play.load(WorkerId(1), 1);
+    play.on(Event::Seen(version(2)));
+    let next = play.started()[0];
+    play.say(next, FromWorker::Failed("SyntaxError".to_owned()));
+    play.exits(next, Cause::Exit(1));
+    assert_eq!((play.codes(), play.group.state()), (vec!["WSGI0305".to_owned()], GroupState::ReloadFailed));
+    assert_eq!(play.orders(), []);
+    play.on(Event::Seen(version(2)));
+    assert_eq!(play.started(), [], "the same version is not tried again");
+    play.on(Event::Seen(version(3)));
+    let next = play.started()[0];
+    play.load(next, 3);
+    play.ready(next);
+    assert_eq!(play.group.state(), GroupState::Serving);
+}
+
+#[test]
+fn a_script_that_is_put_back_ends_the_failure() {
+    let mut play = Play::serving(1);
+    play.load(WorkerId(1), 1);
+    play.on(Event::Seen(version(2)));
+    let next = play.started()[0];
+    play.exits(next, Cause::Signal(11));
+    assert_eq!(play.group.state(), GroupState::ReloadFailed);
+    play.on(Event::Seen(version(1)));
+    assert_eq!(play.group.state(), GroupState::Serving);
+}
+
+#[test]
+fn if_the_last_old_worker_dies_a_broken_script_may_answer_for_itself() {
+    let mut play = Play::serving(1);
+    play.load(WorkerId(1), 1);
+    play.on(Event::Seen(version(2)));
+    let next = play.started()[0];
+    play.exits(next, Cause::Exit(1));
+    play.exits(WorkerId(1), Cause::Signal(9));
+    assert_eq!(play.starts(), [(WorkerId(3), false)]);
+}
+
+#[test]
+fn a_member_of_the_next_generation_that_dies_while_ready_ends_the_switch() {
+    let mut play = Play::serving(2);
+    play.load(WorkerId(1), 1);
+    play.on(Event::Seen(version(2)));
+    let next = play.started();
+    play.ready(next[0]);
+    play.exits(next[0], Cause::Signal(9));
+    assert_eq!(play.codes(), ["WSGI0305"]);
+    assert_eq!(play.orders(), [(next[1], Order::Terminate)]);
+}
+
+#[test]
+fn if_the_old_workers_die_during_a_switch_the_next_ones_do_not_wait_for_each_other() {
+    let mut play = Play::serving(2);
+    play.load(WorkerId(1), 1);
+    play.on(Event::Seen(version(2)));
+    let next = play.started();
+    play.ready(next[0]);
+    play.exits(WorkerId(1), Cause::Signal(9));
+    assert_eq!(play.orders(), []);
+    play.exits(WorkerId(2), Cause::Signal(9));
+    assert_eq!(play.orders(), [(next[0], Order::Accept)]);
+    assert_eq!(play.started(), [], "two of them are there already");
+}
+
+#[test]
+fn who_asks_for_a_successor_serves_until_it_is_there() {
+    let mut play = Play::serving(2);
+    play.say(WorkerId(1), FromWorker::ReplaceMe(StopReason::MaximumRequests));
+    assert_eq!(play.started(), [WorkerId(3)]);
+    assert_eq!(play.orders(), []);
+    play.ready(WorkerId(3));
+    assert_eq!(play.orders(), [(WorkerId(3), Order::Accept), (WorkerId(1), Order::Drain)]);
+    play.say(WorkerId(1), FromWorker::Drained);
+    play.exits(WorkerId(1), Cause::Exit(0));
+    assert_eq!((play.started(), play.codes()), (vec![], vec![]));
+}
+
+#[test]
+fn new_settings_switch_and_a_failure_is_tried_again() {
+    let mut play = Play::serving(1);
+    play.configure(1);
+    let next = play.started()[0];
+    play.exits(next, Cause::Exit(1));
+    assert_eq!((play.codes(), play.group.state()), (vec!["WSGI0306".to_owned()], GroupState::ReloadFailed));
+    play.pass(Duration::from_millis(100));
+    let next = play.started()[0];
+    play.ready(next);
+    assert_eq!(play.orders(), [(next, Order::Accept), (WorkerId(1), Order::Drain)]);
+    assert_eq!(play.group.state(), GroupState::Serving);
+}
+
+#[test]
+fn new_settings_overtake_a_switch_under_way() {
+    let mut play = Play::serving(1);
+    play.configure(1);
+    let overtaken = play.started()[0];
+    play.configure(2);
+    assert_eq!(play.orders(), [(overtaken, Order::Terminate)]);
+    assert_eq!(play.started().len(), 2);
+    play.exits(overtaken, Cause::Signal(15));
+    assert_eq!(play.codes(), Vec::<String>::new());
+}
+
+#[test]
+fn workers_that_never_finish_cannot_fill_the_group() {
+    let mut play = Play::serving(1);
+    let mut serving = WorkerId(1);
+    for modified in 1..40 {
+        play.load(serving, modified);
+        play.on(Event::Seen(version(modified + 1)));
+        let started = play.started();
+        match started.first() {
+            Some(next) => {
+                play.ready(*next);
+                serving = *next;
+            }
+            None => break,
+        }
+    }
+    assert_eq!(play.group.members.len(), 7, "processes * 3 + 4");
+    let stopped: Vec<WorkerId> =
+        play.orders().into_iter().filter(|(_, order)| matches!(order, Order::Stop(_))).map(|(worker, _)| worker).collect();
+    assert_eq!(stopped, [WorkerId(1)], "the oldest is hurried");
+    play.exits(WorkerId(1), Cause::Exit(0));
+    assert_eq!(play.started().len(), 1, "and then the switch goes on");
+}
+
+#[test]
+fn a_stop_lets_everybody_finish_and_ends_when_all_have() {
+    let mut play = Play::serving(2);
+    play.on(Event::Stop);
+    let stop = Order::Stop(StopReason::ShutdownSignal);
+    assert_eq!(play.orders(), [(WorkerId(1), stop), (WorkerId(2), stop)]);
+    play.exits(WorkerId(1), Cause::Exit(0));
+    assert!(!play.actions.contains(&Action::Exit));
+    play.pass(Duration::from_secs(6));
+    assert_eq!(play.orders(), [(WorkerId(2), Order::Kill)]);
+    play.exits(WorkerId(2), Cause::Signal(9));
+    assert_eq!(play.deaths(), [(1_002, Cause::Signal(9))], "requests it was executing are told why");
+    assert!(play.actions.contains(&Action::Exit));
+    assert_eq!(play.started(), []);
+}
+
+#[test]
+fn when_httpd_is_gone_everybody_is_ended_within_a_second() {
+    let mut play = Play::serving(1);
+    play.on(Event::ParentGone);
+    assert_eq!(play.orders(), [(WorkerId(1), Order::Terminate)]);
+    assert_eq!(play.group.deadline(), Some(play.now + lifecycle::TERMINATION));
+    play.pass(lifecycle::TERMINATION);
+    assert_eq!(play.orders(), [(WorkerId(1), Order::Kill)]);
+}
+
+#[test]
+fn a_start_over_its_time_is_a_failed_start() {
+    let mut play = Play::new(1);
+    let worker = play.started()[0];
+    play.pass(Duration::from_secs(60));
+    assert_eq!((play.orders(), play.codes()), (vec![(worker, Order::Terminate)], vec!["WSGI0307".to_owned()]));
+    play.exits(worker, Cause::Signal(15));
+    assert_eq!(play.codes(), Vec::<String>::new());
+}
+
+#[test]
+fn who_does_not_speak_any_more_is_replaced_and_killed() {
+    let mut play = Play::serving(1);
+    play.on(Event::Lost(WorkerId(1)));
+    assert_eq!(play.started().len(), 1);
+    play.pass(lifecycle::TERMINATION);
+    assert_eq!(play.orders(), [(WorkerId(1), Order::Kill)]);
+    play.exits(WorkerId(1), Cause::Signal(9));
+    assert_eq!(play.codes(), ["WSGI0302"]);
+}

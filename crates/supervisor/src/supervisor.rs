@@ -1,0 +1,438 @@
+//! The process around the group: one thread that waits for its parent, its workers, signals, changed files and the time, and does what
+//! the group decides.
+
+use crate::command;
+use crate::descriptors::Given;
+use crate::edition::Edition;
+use crate::group::{Action, Event, Group, Obstacle, Rules, Start, WorkerId};
+use crate::lifecycle::Order;
+use crate::place::Place;
+use crate::watch::{self, Watch};
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use sys::control::{Channel, ChannelError};
+use sys::nix::errno::Errno;
+use sys::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sys::nix::sys::signal::{SigSet, Signal, kill};
+use sys::nix::sys::signalfd::{SfdFlags, SignalFd};
+use sys::nix::unistd::{Pid, dup2_stderr, dup2_stdout, getppid};
+use sys::process::{Bounds, Program, SpawnError, pidfd, reap, spawn};
+use wire::codes;
+use wire::control::{CONTROL_FD, COUNTERS_FD, FromWorker, LISTENER_FD, ToSupervisor, ToWorker, WorkerSettings};
+use wire::counters::GroupState;
+use wire::log::Level;
+
+/// An editor writes in steps: a change counts when nothing more has come for this long.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// And in any case after this long.
+const RESTLESS: Duration = Duration::from_secs(1);
+
+/// Does everything, from the first message to the end.
+pub(crate) fn run(given: Given) -> ExitCode {
+    let parent = pidfd(getppid()).ok();
+    let control = Channel::new(given.control);
+    let edition = match first_edition(&control) {
+        Ok(Some(edition)) => edition,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", codes::CONTROL.line(error));
+            return ExitCode::FAILURE;
+        }
+    };
+    // Before chroot, where there may be no /dev.
+    let null = File::open("/dev/null");
+    speak_to(&edition);
+    let place = Place::take(&edition).map_err(|error| error.to_string());
+    let started = place.and_then(|place| {
+        let system = |what: &str, reason: &dyn std::fmt::Display| {
+            codes::SUPERVISOR.line(format_args!("the supervisor of group '{}' cannot {what}: {reason}", edition.settings.name))
+        };
+        let null = null.map_err(|error| system("open /dev/null", &error))?;
+        let signals = signals().map_err(|error| system("take signals", &error))?;
+        Ok((place, null, signals))
+    });
+    let (place, null, signals) = match started {
+        Ok(started) => started,
+        Err(reason) => {
+            edition.log(Level::Alert, &reason);
+            if let Some(counters) = edition.memory.counters() {
+                counters.set_state(GroupState::Failed);
+            }
+            // A process that ends would be started again, to no avail: it stays until there are other settings or httpd ends.
+            let _whatever_comes_ends_it = control.wait::<ToSupervisor>(None);
+            return ExitCode::FAILURE;
+        }
+    };
+    let (watch, watched) = Watch::new();
+    if let Err(error) = watched {
+        edition.log(Level::Warn, &codes::WATCH.line(format_args!("group '{}' cannot watch scripts: {error}", edition.settings.name)));
+    }
+    let mut supervisor = Supervisor {
+        group: Group::new(edition.settings.name.clone()),
+        place,
+        control: Some(control),
+        parent,
+        listener: given.listener,
+        null,
+        signals,
+        watch,
+        changed: None,
+        editions: BTreeMap::new(),
+        workers: BTreeMap::new(),
+        ended: false,
+    };
+    supervisor.configure(edition);
+    supervisor.work();
+    ExitCode::SUCCESS
+}
+
+/// Waits for the first settings; `None` when they will not come.
+fn first_edition(control: &Channel) -> Result<Option<Edition>, Box<dyn std::error::Error>> {
+    match control.wait(None) {
+        Ok(Some((ToSupervisor::Configure(settings), descriptors))) => Ok(Some(Edition::new(*settings, descriptors, [])?)),
+        Ok(_) | Err(ChannelError::Gone) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What this process itself says, a panic for instance, goes to the error log as well.
+fn speak_to(edition: &Edition) {
+    let _the_log_has_its_own_descriptor = dup2_stdout(&edition.log).and(dup2_stderr(&edition.log));
+}
+
+fn signals() -> sys::nix::Result<SignalFd> {
+    let set: SigSet = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1].into_iter().collect();
+    set.thread_block()?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// A worker's process.
+struct Worker {
+    pid: Pid,
+    /// Until it closes it.
+    channel: Option<Channel>,
+    edition: u64,
+    slot: u32,
+}
+
+/// What a wait is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Control,
+    Parent,
+    Signals,
+    Watch,
+    Worker(WorkerId),
+}
+
+/// The supervisor.
+struct Supervisor {
+    group: Group,
+    place: Place,
+    /// Until httpd closes it.
+    control: Option<Channel>,
+    /// Becomes readable when httpd's parent ends; until it does.
+    parent: Option<OwnedFd>,
+    listener: OwnedFd,
+    null: File,
+    signals: SignalFd,
+    watch: Watch,
+    /// When scripts have begun to change, and when they are looked at.
+    changed: Option<(Instant, Instant)>,
+    editions: BTreeMap<u64, Edition>,
+    workers: BTreeMap<WorkerId, Worker>,
+    ended: bool,
+}
+
+impl Supervisor {
+    fn work(&mut self) {
+        while !self.ended {
+            for source in self.wait() {
+                match source {
+                    Source::Control => self.hear_parent(),
+                    Source::Parent => {
+                        self.parent = None;
+                        self.handle(Event::ParentGone);
+                    }
+                    Source::Signals => self.hear_signals(),
+                    Source::Watch => self.see_changes(),
+                    Source::Worker(worker) => self.hear(worker),
+                }
+            }
+            if self.changed.is_some_and(|(_, due)| due <= Instant::now()) {
+                self.changed = None;
+                let seen: Vec<Event> = self.watch.versions().into_iter().map(Event::Seen).collect();
+                seen.into_iter().for_each(|event| self.handle(event));
+            }
+            self.handle(Event::Tick);
+        }
+    }
+
+    /// Waits until something is to be read or the time of something has come.
+    fn wait(&self) -> Vec<Source> {
+        let optional = [
+            (Source::Control, self.control.as_ref().map(AsFd::as_fd)),
+            (Source::Parent, self.parent.as_ref().map(AsFd::as_fd)),
+            (Source::Signals, Some(self.signals.as_fd())),
+            (Source::Watch, self.watch.descriptor()),
+        ];
+        let workers = self.workers.iter().map(|(id, worker)| (Source::Worker(*id), worker.channel.as_ref().map(AsFd::as_fd)));
+        let sources: Vec<(Source, BorrowedFd<'_>)> =
+            optional.into_iter().chain(workers).filter_map(|(source, descriptor)| Some((source, descriptor?))).collect();
+        let mut polled: Vec<PollFd<'_>> = sources.iter().map(|(_, descriptor)| PollFd::new(*descriptor, PollFlags::POLLIN)).collect();
+        let due = self.group.deadline().into_iter().chain(self.changed.map(|(_, due)| due)).min();
+        let timeout = due.map_or(PollTimeout::NONE, |due| {
+            // Rounded up, or the last part of a millisecond would be spent in turning round.
+            let left = due.saturating_duration_since(Instant::now()).as_micros().div_ceil(1_000);
+            PollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut polled, timeout) {
+            Ok(_) => {
+                let ready = |poll: &PollFd<'_>| poll.revents().is_some_and(|events| !events.is_empty());
+                sources.iter().zip(&polled).filter(|(_, poll)| ready(poll)).map(|((source, _), _)| *source).collect()
+            }
+            // Signals are blocked, so this is a lack of memory: try again, and not at once.
+            Err(_) => {
+                std::thread::sleep(QUIET);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Does what follows from an event, until nothing follows any more.
+    fn handle(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for action in self.group.on(event, Instant::now()) {
+                self.perform(action, &mut events);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) {
+        match action {
+            Action::Start(start) => events.push_back(match self.start(&start) {
+                Ok(pid) => Event::Started(start.worker, pid.as_raw().unsigned_abs()),
+                Err(obstacle) => Event::CannotStart(start.worker, obstacle),
+            }),
+            Action::Order(worker, order) => self.order(worker, order),
+            Action::RecordDeath(pid, cause) => {
+                // A child of httpd knows the counters it was given, whichever the worker had.
+                self.editions
+                    .values()
+                    .filter_map(|edition| edition.memory.counters())
+                    .for_each(|counters| counters.record_death(pid, cause));
+            }
+            Action::SetState(state) => {
+                self.editions.values().filter_map(|edition| edition.memory.counters()).for_each(|counters| counters.set_state(state));
+            }
+            Action::Watch(script) => {
+                if let Err(error) = self.watch.add(script) {
+                    self.log(Level::Warn, &codes::WATCH.line(format_args!("a script's directory cannot be watched: {}", error.desc())));
+                }
+            }
+            Action::CheckScripts => events.extend(self.watch.versions().into_iter().map(Event::Seen)),
+            Action::Log(level, text) => self.log(level, &text),
+            Action::Exit => self.ended = true,
+        }
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        if let Some((_, newest)) = self.editions.last_key_value() {
+            newest.log(level, text);
+        }
+    }
+
+    /// Makes settings the newest.
+    fn configure(&mut self, edition: Edition) {
+        let rules = Rules::from(&edition.settings);
+        let number = self.editions.last_key_value().map_or(1, |(last, _)| last + 1);
+        if let Some(counters) = edition.memory.counters() {
+            counters.set_state(self.group.state());
+        }
+        self.editions.insert(number, edition);
+        self.handle(Event::Configured { edition: number, rules });
+        self.forget_editions();
+    }
+
+    /// Lets go of settings, log and counters that nobody uses any more.
+    fn forget_editions(&mut self) {
+        let (group, workers) = (&self.group, &self.workers);
+        self.editions
+            .retain(|number, _| group.editions().any(|used| used == *number) || workers.values().any(|worker| worker.edition == *number));
+    }
+
+    fn hear_parent(&mut self) {
+        while let Some(control) = &self.control {
+            match control.receive::<ToSupervisor>() {
+                Ok(Some((ToSupervisor::Stop, _))) => self.handle(Event::Stop),
+                Ok(Some((ToSupervisor::Configure(settings), descriptors))) => {
+                    match Edition::new(*settings, descriptors, self.editions.values()) {
+                        Ok(edition) if self.place.suits(&edition.settings.identity) => {
+                            speak_to(&edition);
+                            self.place.adjust(&edition);
+                            self.configure(edition);
+                        }
+                        Ok(edition) => {
+                            // The workers see the end of their control sockets and drain; httpd starts another supervisor, as root.
+                            let name = &edition.settings.name;
+                            edition.log(Level::Notice, &format!("group '{name}' has another user now: its supervisor ends"));
+                            self.ended = true;
+                            return;
+                        }
+                        Err(error) => self.log(codes::COUNTERS.level, &codes::COUNTERS.line(error)),
+                    }
+                }
+                Ok(None) => return,
+                Err(ChannelError::Malformed(error)) => self.log(codes::CONTROL.level, &codes::CONTROL.line(error)),
+                Err(_) => {
+                    self.control = None;
+                    self.handle(Event::ParentGone);
+                }
+            }
+        }
+    }
+
+    fn hear_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
+                Ok(Signal::SIGTERM | Signal::SIGINT) => self.handle(Event::Stop),
+                Ok(Signal::SIGHUP | Signal::SIGUSR1) => self.handle(Event::Renew),
+                // Several children may have ended for one signal: all are reaped below.
+                _ => {}
+            }
+        }
+        while let Some(ended) = reap() {
+            let Some(worker) = self.workers.iter().find_map(|(id, worker)| (worker.pid == ended.pid).then_some(*id)) else { continue };
+            // What it has said before it ended comes first.
+            self.hear(worker);
+            self.workers.remove(&worker);
+            self.handle(Event::Exited(worker, ended.cause));
+            self.forget_editions();
+        }
+    }
+
+    fn hear(&mut self, id: WorkerId) {
+        while let Some(channel) = self.workers.get(&id).and_then(|worker| worker.channel.as_ref()) {
+            match channel.receive::<FromWorker>() {
+                Ok(Some((message, _))) => self.handle(Event::Message(id, message)),
+                Ok(None) => return,
+                Err(error) => {
+                    if !matches!(error, ChannelError::Gone) {
+                        self.log(codes::CONTROL.level, &codes::CONTROL.line(error));
+                    }
+                    self.lose(id);
+                }
+            }
+        }
+    }
+
+    fn lose(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.channel = None;
+        }
+        self.handle(Event::Lost(id));
+    }
+
+    fn see_changes(&mut self) {
+        if self.watch.read() {
+            let now = Instant::now();
+            let since = self.changed.map_or(now, |(since, _)| since);
+            self.changed = Some((since, (now + QUIET).min(since + RESTLESS)));
+        }
+    }
+
+    fn order(&mut self, id: WorkerId, order: Order) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let message = match order {
+            Order::Wait => return,
+            Order::Accept => ToWorker::Accept,
+            Order::Drain => ToWorker::Drain,
+            Order::Stop(reason) => ToWorker::Stop(reason),
+            Order::Terminate | Order::Kill => {
+                let signal = if order == Order::Kill { Signal::SIGKILL } else { Signal::SIGTERM };
+                // It is not reaped yet, so the pid is still its own.
+                let _may_have_ended = kill(worker.pid, signal);
+                return;
+            }
+        };
+        let sent = worker.channel.as_ref().map_or(Err(ChannelError::Gone), |channel| channel.send(&message, &[]));
+        if let Err(error) = sent.or_else(|error| if matches!(error, ChannelError::Gone) { Ok(()) } else { Err(error) }) {
+            self.log(codes::CONTROL.level, &codes::CONTROL.line(format_args!("worker {}: {error}", worker.pid)));
+            // What cannot be told in words is told by a signal.
+            let _may_have_ended = kill(worker.pid, Signal::SIGTERM);
+        }
+    }
+
+    fn start(&mut self, start: &Start) -> Result<Pid, Obstacle> {
+        let edition = self.editions.get(&start.edition).expect("the group starts with settings that it has named as used");
+        let settings = &edition.settings;
+        let fail = |reason: &dyn std::fmt::Display| Obstacle {
+            code: codes::SUPERVISOR,
+            what: format!("a worker of group '{}' cannot be started: {reason}", settings.name),
+        };
+        self.place.enter(edition)?;
+        command::check(settings)?;
+        let taken: Vec<u32> = self
+            .workers
+            .values()
+            .filter(|worker| self.editions.get(&worker.edition).is_some_and(|other| std::rc::Rc::ptr_eq(&other.memory, &edition.memory)))
+            .map(|worker| worker.slot)
+            .collect();
+        let slot = edition.memory.free_slot(&taken).ok_or_else(|| fail(&"the counters have no slot for it"))?;
+        let arguments = command::arguments(settings).map_err(|error| fail(&error))?;
+        let environment = command::environment(std::env::vars_os(), settings, self.place.account()).map_err(|error| fail(&error))?;
+        let (channel, theirs) = Channel::pair().map_err(|error| fail(&error))?;
+        let program = Program {
+            path: &arguments[0],
+            arguments: &arguments,
+            environment: &environment,
+            descriptors: &[
+                (self.null.as_fd(), 0),
+                (edition.log.as_fd(), 1),
+                (edition.log.as_fd(), 2),
+                (theirs.as_fd(), CONTROL_FD),
+                (self.listener.as_fd(), LISTENER_FD),
+                (edition.counters.as_fd(), COUNTERS_FD),
+            ],
+            bounds: Bounds {
+                // The graceful one: what a worker executes when its supervisor dies is not lost.
+                death_signal: Some(Signal::SIGUSR1),
+                no_new_privileges: true,
+                limits: settings.limits,
+                cpu_grace: settings.timeouts.shutdown.as_secs(),
+            },
+        };
+        let pid = spawn(&program).map_err(|error| match error {
+            SpawnError::Fork(Errno::EAGAIN | Errno::ENOMEM) => Obstacle { code: codes::FORK, ..fail(&error) },
+            SpawnError::Fork(_) => fail(&error),
+            SpawnError::Exec(..) => Obstacle { code: codes::INTERPRETER, ..fail(&error) },
+        })?;
+        if let Some(counters) = edition.memory.counters() {
+            counters.count_start();
+            if let Some(slot) = counters.worker(slot) {
+                slot.reset(pid.as_raw().unsigned_abs(), start.generation);
+            }
+        }
+        let message = ToWorker::Configure(Box::new(WorkerSettings {
+            group: settings.clone(),
+            slot,
+            generation: start.generation,
+            // A script that is gone would fail a generation that may well do without it.
+            preload: start.preload.iter().filter(|import| watch::modified(&import.script).is_some()).cloned().collect(),
+            preload_must_succeed: start.preload_must_succeed,
+        }));
+        let sent = channel.send(&message, &[]);
+        self.workers.insert(start.worker, Worker { pid, channel: Some(channel), edition: start.edition, slot });
+        if let Err(error) = sent {
+            let obstacle = Obstacle { code: codes::CONTROL, ..fail(&error) };
+            let _may_have_ended = kill(pid, Signal::SIGKILL);
+            return Err(obstacle);
+        }
+        Ok(pid)
+    }
+}
