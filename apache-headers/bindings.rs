@@ -1067,6 +1067,16 @@ pub const AP_MODULE_FLAG_NONE: i32 = 0;
 pub const AP_MODULE_FLAG_ALWAYS_MERGE: i32 = 1;
 pub const AP_MODULE_FLAGS_MMN_MAJOR: i32 = 20120211;
 pub const AP_MODULE_FLAGS_MMN_MINOR: i32 = 70;
+pub const NOT_IN_VIRTUALHOST: i32 = 1;
+pub const NOT_IN_LIMIT: i32 = 2;
+pub const NOT_IN_DIRECTORY: i32 = 4;
+pub const NOT_IN_LOCATION: i32 = 8;
+pub const NOT_IN_FILES: i32 = 16;
+pub const NOT_IN_HTACCESS: i32 = 32;
+pub const NOT_IN_PROXY: i32 = 64;
+pub const NOT_IN_DIR_LOC_FILE: i32 = 28;
+pub const NOT_IN_DIR_CONTEXT: i32 = 94;
+pub const GLOBAL_ONLY: i32 = 95;
 pub const APR_HASH_KEY_STRING: i32 = -1;
 pub const AP_FILTER_PROTO_CHANGE: i32 = 1;
 pub const AP_FILTER_PROTO_CHANGE_LENGTH: i32 = 2;
@@ -1866,14 +1876,6 @@ unsafe extern "C" {
         rec: *mut ::std::os::raw::c_void,
         t: *const apr_table_t,
         ...
-    ) -> ::std::os::raw::c_int;
-}
-unsafe extern "C" {
-    pub fn apr_table_vdo(
-        comp: apr_table_do_callback_fn_t,
-        rec: *mut ::std::os::raw::c_void,
-        t: *const apr_table_t,
-        vp: *mut __va_list_tag,
     ) -> ::std::os::raw::c_int;
 }
 unsafe extern "C" {
@@ -3017,14 +3019,6 @@ unsafe extern "C" {
 }
 unsafe extern "C" {
     pub fn apr_brigade_to_iovec(b: *mut apr_bucket_brigade, vec: *mut iovec, nvec: *mut ::std::os::raw::c_int) -> apr_status_t;
-}
-unsafe extern "C" {
-    pub fn apr_brigade_vputstrs(
-        b: *mut apr_bucket_brigade,
-        flush: apr_brigade_flush,
-        ctx: *mut ::std::os::raw::c_void,
-        va: *mut __va_list_tag,
-    ) -> apr_status_t;
 }
 unsafe extern "C" {
     pub fn apr_brigade_write(
@@ -8884,9 +8878,6 @@ unsafe extern "C" {
 }
 unsafe extern "C" {
     pub fn ap_rwrite(buf: *const ::std::os::raw::c_void, nbyte: ::std::os::raw::c_int, r: *mut request_rec) -> ::std::os::raw::c_int;
-}
-unsafe extern "C" {
-    pub fn ap_rvputs(r: *mut request_rec, ...) -> ::std::os::raw::c_int;
 }
 unsafe extern "C" {
     pub fn ap_rprintf(r: *mut request_rec, fmt: *const ::std::os::raw::c_char, ...) -> ::std::os::raw::c_int;

@@ -32,11 +32,6 @@ impl<'a> Arguments<'a> {
         self.rest.is_empty()
     }
 
-    /// What is left, as it was written.
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
     /// The next word as `ap_getword_conf` reads it: up to a blank, or within quotes of either kind, where a backslash keeps the quote.
     /// A quote that is not closed ends with the line, as it does for httpd.
     pub(crate) fn word(&mut self) -> Option<Vec<u8>> {

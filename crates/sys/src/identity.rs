@@ -81,3 +81,21 @@ fn groups_of(uid: u32, gid: u32) -> Result<Vec<Gid>, IdentityError> {
         None => Ok(vec![Gid::from_raw(gid)]),
     }
 }
+
+/// The uid of a user's name.
+#[must_use]
+pub fn uid_of(name: &str) -> Option<u32> {
+    User::from_name(name).ok().flatten().map(|user| user.uid.as_raw())
+}
+
+/// The gid of a group's name.
+#[must_use]
+pub fn gid_of(name: &str) -> Option<u32> {
+    nix::unistd::Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw())
+}
+
+/// Whether this process may take on other identities.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}

@@ -37,6 +37,12 @@ pub fn listener(path: &Path, backlog: u32) -> nix::Result<OwnedFd> {
     Ok(listener)
 }
 
+/// Changes how many connections may wait in a listener's queue.
+pub fn set_backlog(listener: impl AsFd, backlog: u32) {
+    let most = i32::try_from(backlog.max(1)).unwrap_or(i32::MAX);
+    let _best_effort = listen(&listener, Backlog::new(most).unwrap_or(Backlog::MAXCONN));
+}
+
 fn stream() -> nix::Result<OwnedFd> {
     socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)
 }
@@ -49,6 +55,28 @@ pub fn connected(path: &Path) -> nix::Result<OwnedFd> {
     let address = UnixAddr::new(path)?;
     let connection = stream()?;
     connect(connection.as_raw_fd(), &address)?;
+    Ok(connection)
+}
+
+/// Connects to the listener at `path`, waiting at most `timeout` for room in its queue, in order of arrival.
+///
+/// # Errors
+/// `EAGAIN` when there was no room until then, else what connect(2) says.
+pub fn connected_within(path: &Path, timeout: Duration) -> nix::Result<OwnedFd> {
+    use nix::sys::time::{TimeVal, TimeValLike};
+    let address = UnixAddr::new(path)?;
+    let connection = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // Zero would be without limit.
+    let limit = TimeVal::microseconds(i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1));
+    setsockopt(&connection, sockopt::SendTimeout, &limit)?;
+    loop {
+        match connect(connection.as_raw_fd(), &address) {
+            Ok(()) => break,
+            Err(Errno::EINTR) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    nix::fcntl::fcntl(&connection, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
     Ok(connection)
 }
 

@@ -88,6 +88,43 @@ codes! {
     SHUTDOWN_TIMEOUT = 321, Warn, "A worker did not end within shutdown-timeout and ends without order.",
         "see what its requests and its exit handlers wait for, or raise 'shutdown-timeout='";
     WORKER = 322, Crit, "A worker cannot work.", "";
+
+    // httpd's side: requests on their way.
+    PYTHON_START = 1, Crit, "Python could not be started in an httpd child: its embedded requests are answered 500.", "";
+    QUEUE_FULL = 116, Error, "The queue of a daemon group was full until connect-timeout.",
+        "add processes or threads, or raise 'listen-backlog='";
+    CONNECT = 117, Error, "The socket of a daemon group cannot be reached.", "see the error log at httpd's start";
+    BODY_TIMEOUT = 119, Error, "A worker sent nothing more of a response within socket-timeout.",
+        "see what the application waits for, or raise 'socket-timeout='";
+    CLIENT_WRITE = 120, Error, "The response could not be sent to the client.", "";
+    BODY_READ = 126, Error, "The request body could not be read from the client.", "";
+    EXEC_CGI = 134, Error, "A script is not run because Options ExecCGI is off.", "add 'Options +ExecCGI' for the directory, or use WSGIScriptAlias";
+    SCRIPT_MISSING = 135, Error, "The script of a URL does not exist.", "check the path in WSGIScriptAlias";
+    SCRIPT_IS_DIRECTORY = 136, Error, "A URL leads to a directory where a script is expected.", "name a script in it";
+    PATH_INFO = 137, Error, "A URL goes on after the script although AcceptPathInfo is Off.", "set 'AcceptPathInfo On'";
+    TRANSFER_ENCODING = 138, Error, "The transfer coding of a request is unknown.", "";
+    CHUNKED = 139, Error, "A chunked request body is not allowed.", "set 'WSGIChunkedRequest On' if the application can read it";
+    CONTENT_LENGTH = 141, Error, "The Content-Length of a request is no number.", "";
+    EMBEDDED_RESTRICTED = 143, Error, "A request came to embedded mode, which WSGIRestrictEmbedded forbids.",
+        "set WSGIProcessGroup for the URL, or process-group= of its WSGIScriptAlias";
+    HEAD_TIMEOUT = 145, Error, "A worker did not answer within socket-timeout.",
+        "see what the application waits for, or raise 'socket-timeout='";
+    REQUEST_LOST = 146, Error, "A worker ended while it executed a request.", "";
+    MALFORMED = 148, Error, "A worker sent something that is no response.", "";
+    GROUP_RESTRICTED = 149, Error, "The process group of a request is not in WSGIRestrictProcess.", "add it there, or choose another";
+    NO_GROUPS = 150, Error, "A request is for a daemon group, and none is defined.", "define it with WSGIDaemonProcess";
+    NO_SUCH_GROUP = 151, Error, "A request is for a daemon group that is not defined.", "define it with WSGIDaemonProcess";
+    GROUP_ELSEWHERE = 152, Error, "A request is for a daemon group of another virtual host.",
+        "define the group outside of virtual hosts, or give both the same ServerName";
+    PYTHON_NOT_RUNNING = 210, Error, "An embedded request came to an httpd child without Python.",
+        "see the line with WSGI0001 at the child's start";
+    INTERNAL = 340, Crit, "An internal error of ours has ended what was being done.", "please report this line";
+    BODY_SPOOL = 341, Error, "A request body could not be kept in a temporary file.", "see whether the folder for temporary files is full";
+    REFUSED = 342, Error, "A worker refused a connection of httpd's.", "the request can be sent again";
+    GROUP_DOWN = 343, Error, "A request is for a daemon group without workers.", "the log says before why none can be started";
+    SUPERVISOR_DIED = 344, Error, "The supervisor of a daemon group has ended without having been told to.", "another one is started";
+    GROUP_START = 345, Alert, "A daemon group could not be started.", "correct it and restart httpd; all other groups are served";
+    NO_EFFECT_YET = 346, Warn, "A directive or option is understood and has no effect in this version.", "";
 }
 
 #[cfg(test)]

@@ -1,0 +1,11 @@
+//! Daemon mode as httpd sees it: groups with their sockets and supervisors, and requests handed over to them.
+
+#![forbid(unsafe_code)]
+
+mod body;
+mod client;
+mod group;
+mod incoming;
+
+pub(crate) use client::serve;
+pub(crate) use group::{start_child, start_groups};

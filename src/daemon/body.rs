@@ -1,0 +1,150 @@
+//! The request body on its way to a worker: small ones go along with the head, larger ones are taken from the client first, so that a
+//! slow client costs no Python thread; what is beyond the limit streams while the application reads.
+
+#![forbid(unsafe_code)]
+
+use crate::apache::brigade::{Brigade, Input, ReadError};
+use crate::apache::request::Request;
+use std::fs::File;
+use std::io::Write as _;
+use wire::frame::{FileRange, Kind, push};
+
+/// A body up to this many octets goes along with the head.
+const SMALL: usize = 64 * 1024;
+
+/// Octets taken from the client at a time.
+const BLOCK: usize = 64 * 1024;
+
+/// The body of a request.
+pub(super) struct RequestBody<'r> {
+    brigade: Brigade<'r>,
+    state: State,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// Everything has been handed over, or there is nothing.
+    Complete,
+    /// Nothing is read until the application reads (`Expect: 100-continue`).
+    HeldBack,
+    /// More is to come from the client.
+    Streaming,
+}
+
+/// Why the body was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// The client.
+    #[error(transparent)]
+    Client(#[from] ReadError),
+    /// The temporary file.
+    #[error("the request body cannot be kept in a temporary file: {0}")]
+    Spool(#[from] std::io::Error),
+}
+
+/// What goes to the worker right after the head.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// Frames.
+    pub(super) frames: Vec<u8>,
+    /// The file that a frame among them announces.
+    pub(super) file: Option<File>,
+}
+
+impl<'r> RequestBody<'r> {
+    /// Takes as much of the body as is to be taken before a worker is asked, and says it in frames.
+    pub(super) fn take(request: &Request<'r>, number: u64, limit: u64) -> Result<(Self, Taken), BodyError> {
+        let mut body = Self { brigade: request.brigade(), state: State::Streaming };
+        let mut taken = Taken::default();
+        if request.body_length() == Some(0) {
+            body.complete(number, &mut taken.frames);
+            return Ok((body, taken));
+        }
+        if request.expects_continue() {
+            body.state = State::HeldBack;
+            return Ok((body, taken));
+        }
+        let mut memory = Vec::new();
+        let mut spool: Option<(File, u64)> = None;
+        let mut block = vec![0; BLOCK];
+        loop {
+            match body.brigade.read(request, &mut block, true)? {
+                Input::Octets(length) => match &mut spool {
+                    None if memory.len() + length <= SMALL => memory.extend_from_slice(&block[..length]),
+                    None => {
+                        let mut file = tempfile::tempfile()?;
+                        file.write_all(&memory)?;
+                        file.write_all(&block[..length])?;
+                        spool = Some((file, (memory.len() + length) as u64));
+                        memory = Vec::new();
+                    }
+                    Some((file, written)) => {
+                        file.write_all(&block[..length])?;
+                        *written += length as u64;
+                    }
+                },
+                Input::End | Input::NotYet => {
+                    body.state = State::Complete;
+                    break;
+                }
+            }
+            if spool.as_ref().is_some_and(|(_, written)| *written >= limit) {
+                break;
+            }
+        }
+        if !memory.is_empty() {
+            push(&mut taken.frames, Kind::RequestBody, number, &memory);
+        }
+        if let Some((file, length)) = spool {
+            push(&mut taken.frames, Kind::RequestFile, number, &FileRange { offset: 0, length }.encode());
+            taken.file = Some(file);
+        }
+        if body.state == State::Complete {
+            body.complete(number, &mut taken.frames);
+        }
+        Ok((body, taken))
+    }
+
+    fn complete(&mut self, number: u64, frames: &mut Vec<u8>) {
+        self.state = State::Complete;
+        push(frames, Kind::RequestEnd, number, b"");
+    }
+
+    /// Whether the application's reading is waited for.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.state == State::HeldBack
+    }
+
+    /// Whether more is to come from the client now.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.state == State::Streaming
+    }
+
+    /// The application reads: what was held back may come.
+    pub(super) fn release(&mut self) {
+        if self.state == State::HeldBack {
+            self.state = State::Streaming;
+        }
+    }
+
+    /// Takes some more from the client without waiting, as a frame. Returns whether there was something.
+    pub(super) fn take_more(&mut self, request: &Request<'r>, number: u64, frames: &mut Vec<u8>) -> bool {
+        let mut block = [0; 16 * 1024];
+        match self.brigade.read(request, &mut block, false) {
+            Ok(Input::Octets(length)) => {
+                push(frames, Kind::RequestBody, number, &block[..length]);
+                true
+            }
+            Ok(Input::NotYet) => false,
+            Ok(Input::End) => {
+                self.complete(number, frames);
+                true
+            }
+            Err(error) => {
+                self.state = State::Complete;
+                push(frames, Kind::RequestFailed, number, error.text.as_bytes());
+                true
+            }
+        }
+    }
+}

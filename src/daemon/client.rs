@@ -1,0 +1,421 @@
+//! One request over one connection to a group's socket: its head and body go out, the response comes back.
+//!
+//! The kernel's accept queue in front of the workers is the group's queue. This side holds the deadline, and says what became of a
+//! request that no worker finished.
+
+#![forbid(unsafe_code)]
+
+use super::body::{BodyError, RequestBody, Taken};
+use super::group::{self, Served, Unusable};
+use super::incoming::{Incoming, Part, ProtocolError};
+use crate::apache::brigade::PassError;
+use crate::apache::log;
+use crate::apache::request::Request;
+use crate::apache::status::Status;
+use crate::request::Refusal;
+use crate::response::{Response, ResponseOptions};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use sys::clock::{epoch_micros, monotonic_micros};
+use sys::nix::errno::Errno;
+use sys::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sys::socket;
+use wire::codes;
+use wire::counters::{Cause, Counters, GroupState};
+use wire::frame::{Aborted, HEADER, Header, Kind};
+use wire::head::{Body, RequestHead, ResponseHead};
+
+/// How much of a body may wait for a worker that does not read it.
+const PENDING: usize = 256 * 1024;
+
+/// How long a dead worker's cause is waited for: its supervisor reaps it at once.
+const CAUSE_WAIT: Duration = Duration::from_millis(250);
+
+/// How often a client without a socket of its own (HTTP/2) is asked for more of its body.
+const STREAM_TICK: Duration = Duration::from_millis(10);
+
+/// Numbers requests: the pid above, a count below, so that a number is one request's in the whole group.
+fn next_number() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    u64::from(std::process::id()) << 32 | COUNT.fetch_add(1, Ordering::Relaxed) & 0xffff_ffff
+}
+
+/// Serves a request through the daemon group `name`.
+pub(crate) fn serve<'r>(
+    request: &mut Request<'r>,
+    name: &[u8],
+    mut head: RequestHead<'r>,
+    options: ResponseOptions,
+) -> Result<Status, Refusal> {
+    let group = find(request, name)?;
+    if Counters::view(&group.counters).is_some_and(|counters| counters.state() == GroupState::Failed) {
+        retry_after(request);
+        let what = format!("no worker of the daemon group '{}' can be started", group.name);
+        return Err(Refusal::new(&codes::GROUP_DOWN, Status::SERVICE_UNAVAILABLE, what));
+    }
+    let number = next_number();
+    let (body, taken) = match RequestBody::take(request, number, group.body_spool_limit) {
+        Ok(taken) => taken,
+        Err(BodyError::Client(error)) => {
+            request.close_after();
+            let status = if error.status == 400 && error.client_gone { Status::BAD_REQUEST } else { status_of(error.status) };
+            return Err(Refusal::new(&codes::BODY_READ, status, format!("the request body cannot be read: {error}")));
+        }
+        Err(error) => return Err(Refusal::new(&codes::BODY_SPOOL, Status::INTERNAL_SERVER_ERROR, error.to_string())),
+    };
+    head.secret = group.secret;
+    head.queue_start = epoch_micros();
+    head.body = if body.is_held_back() { Body::OnDemand } else { Body::Sent };
+    head.deadline = group.queue_timeout.map(|timeout| monotonic_micros() + u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2));
+    let socket = connect(request, &group)?;
+    let response = Response::new(request, options);
+    Conversation::new(&group, number, socket, body, response, &head, taken).run(request)
+}
+
+fn status_of(code: i32) -> Status {
+    u16::try_from(code).ok().filter(|code| (400..600).contains(code)).map_or(Status::BAD_REQUEST, Status::http)
+}
+
+fn retry_after(request: &Request<'_>) {
+    request.error_headers().set(b"Retry-After", b"5");
+}
+
+fn find(request: &Request<'_>, name: &[u8]) -> Result<std::sync::Arc<Served>, Refusal> {
+    group::find(name, request.server()).map_err(|reason| {
+        let name = String::from_utf8_lossy(name);
+        let (code, what) = match reason {
+            Unusable::None => (&codes::NO_GROUPS, format!("there is no daemon group '{name}', nor any other")),
+            Unusable::Unknown => (&codes::NO_SUCH_GROUP, format!("there is no daemon group '{name}'")),
+            Unusable::ElsewhereDefined => (&codes::GROUP_ELSEWHERE, format!("the daemon group '{name}' belongs to another virtual host")),
+        };
+        Refusal::new(code, Status::INTERNAL_SERVER_ERROR, what)
+    })
+}
+
+fn connect(request: &Request<'_>, group: &Served) -> Result<OwnedFd, Refusal> {
+    let failed = |code, error: Errno| {
+        retry_after(request);
+        let what = format!("cannot hand the request to the daemon group '{}' at '{}': {error}", group.name, group.socket.display());
+        Refusal::new(code, Status::SERVICE_UNAVAILABLE, what)
+    };
+    match socket::connected(&group.socket) {
+        Ok(socket) => Ok(socket),
+        Err(Errno::EAGAIN) if !group.refuses_when_full => {
+            let patience = group.queue_timeout.map_or(group.connect_timeout, |limit| limit.min(group.connect_timeout));
+            socket::connected_within(&group.socket, patience).map_err(|error| failed(&codes::QUEUE_FULL, error))
+        }
+        Err(error @ Errno::EAGAIN) => Err(failed(&codes::QUEUE_FULL, error)),
+        Err(error) => Err(failed(&codes::CONNECT, error)),
+    }
+}
+
+/// A request and its response on one connection.
+struct Conversation<'g, 'r> {
+    group: &'g Served,
+    number: u64,
+    socket: OwnedFd,
+    body: RequestBody<'r>,
+    response: Response<'r>,
+    outgoing: Vec<u8>,
+    sent: usize,
+    /// The file to go along with the octet at this place of `outgoing`.
+    file: Option<(usize, std::fs::File)>,
+    incoming: Incoming,
+    files: VecDeque<OwnedFd>,
+    worker: Option<u32>,
+    began: bool,
+    /// The worker does not take the body any more; its answer is still read.
+    deaf: bool,
+    deadline: Option<Instant>,
+}
+
+/// How a conversation ended.
+enum Ending {
+    /// With the whole response.
+    Complete,
+    /// The worker says that there will be no more.
+    Aborted(Aborted),
+    /// The worker is gone.
+    Dead,
+    /// The client is gone, or takes no more.
+    Client(PassError),
+    /// The worker was not heard of in time.
+    Silent,
+    /// No worker has begun in time.
+    Queued,
+    /// The worker sent something else than a response.
+    Garbage(ProtocolError),
+}
+
+impl<'g, 'r> Conversation<'g, 'r> {
+    fn new(
+        group: &'g Served,
+        number: u64,
+        socket: OwnedFd,
+        body: RequestBody<'r>,
+        response: Response<'r>,
+        head: &RequestHead<'_>,
+        taken: Taken,
+    ) -> Self {
+        // The head is encoded behind room for its header, so that it is not copied.
+        let mut outgoing = Vec::with_capacity(HEADER + 4096 + taken.frames.len());
+        outgoing.extend_from_slice(&[0; HEADER]);
+        let mut outgoing = head.encode_onto(outgoing);
+        let length = u32::try_from(outgoing.len() - HEADER).unwrap_or(u32::MAX);
+        outgoing[..HEADER].copy_from_slice(&Header { kind: Kind::RequestHead, length, request: number }.encode());
+        let file = taken.file.map(|file| (outgoing.len(), file));
+        outgoing.extend_from_slice(&taken.frames);
+        let deadline = group.queue_timeout.map(|timeout| Instant::now() + timeout);
+        let incoming = Incoming::new(number);
+        let files = VecDeque::new();
+        Self {
+            group,
+            number,
+            socket,
+            body,
+            response,
+            outgoing,
+            sent: 0,
+            file,
+            incoming,
+            files,
+            worker: None,
+            began: false,
+            deaf: false,
+            deadline,
+        }
+    }
+
+    fn run(mut self, request: &mut Request<'r>) -> Result<Status, Refusal> {
+        let ending = self.converse(request);
+        self.conclude(request, ending)
+    }
+
+    /// Sends and receives until it is over.
+    fn converse(&mut self, request: &mut Request<'r>) -> Ending {
+        loop {
+            if let Some(ending) = self.send_pending() {
+                return ending;
+            }
+            match self.receive() {
+                Ok(0) => return Ending::Dead,
+                Ok(_) => {
+                    if let Some(ending) = self.take_parts(request) {
+                        return ending;
+                    }
+                    continue;
+                }
+                Err(Errno::EAGAIN) => {}
+                Err(_) => return Ending::Dead,
+            }
+            let streams = self.body.is_streaming() && !self.deaf && self.outgoing.len() - self.sent < PENDING;
+            if streams && self.body.take_more(request, self.number, &mut self.outgoing) {
+                continue;
+            }
+            if let Some(ending) = self.wait(request, streams) {
+                return ending;
+            }
+        }
+    }
+
+    /// Sends what waits, as far as the worker takes it.
+    fn send_pending(&mut self) -> Option<Ending> {
+        while !self.deaf && self.sent < self.outgoing.len() {
+            // The descriptor goes with the first octet of its frame, so what is before that is sent by itself.
+            let (end, descriptors): (usize, &[BorrowedFd<'_>]) = match &self.file {
+                Some((at, file)) if *at == self.sent => (self.outgoing.len(), &[file.as_fd()]),
+                Some((at, _)) => (*at, &[]),
+                None => (self.outgoing.len(), &[]),
+            };
+            match socket::send(&self.socket, &[IoSlice::new(&self.outgoing[self.sent..end])], descriptors) {
+                Ok(length) => {
+                    if !descriptors.is_empty() {
+                        self.file = None;
+                    }
+                    self.sent += length;
+                }
+                Err(Errno::EAGAIN) => return None,
+                // It may have answered without taking the whole body.
+                Err(_) => self.deaf = true,
+            }
+        }
+        if self.sent > 0 {
+            self.outgoing.clear();
+            self.sent = 0;
+        }
+        None
+    }
+
+    fn receive(&mut self) -> Result<usize, Errno> {
+        let mut descriptors = Vec::new();
+        let received = socket::receive(&self.socket, self.incoming.room(), &mut descriptors)?;
+        self.incoming.filled(received);
+        self.files.extend(descriptors);
+        Ok(received)
+    }
+
+    /// Acts on what has come.
+    fn take_parts(&mut self, request: &mut Request<'r>) -> Option<Ending> {
+        loop {
+            let part = match self.incoming.next() {
+                Ok(Some(part)) => part,
+                Ok(None) => return None,
+                Err(error) => return Some(Ending::Garbage(error)),
+            };
+            let passed = match part {
+                Part::Began(pid) => {
+                    (self.worker, self.began) = (Some(pid), true);
+                    Ok(())
+                }
+                Part::ReadBody => {
+                    self.body.release();
+                    Ok(())
+                }
+                Part::Head(octets) => match ResponseHead::decode(octets) {
+                    Ok(head) if (100..1000).contains(&head.status) => {
+                        self.began = true;
+                        self.response.begin(request, &head);
+                        Ok(())
+                    }
+                    _ => return Some(Ending::Garbage(ProtocolError::Order(Kind::ResponseHead))),
+                },
+                Part::Body(octets) => self.response.write(request, octets),
+                Part::Flush => self.response.flush(request),
+                Part::File(range) => match self.files.pop_front().filter(|file| holds(file, range.offset + range.length)) {
+                    Some(file) => self.response.write_file(file, range.offset, range.length),
+                    None => return Some(Ending::Garbage(ProtocolError::Order(Kind::ResponseFile))),
+                },
+                Part::Log(level, line) => {
+                    log::request(request, level, &String::from_utf8_lossy(line));
+                    Ok(())
+                }
+                Part::End => return Some(Ending::Complete),
+                Part::Aborted(reason) => return Some(Ending::Aborted(reason)),
+            };
+            if let Err(error) = passed {
+                return Some(Ending::Client(error));
+            }
+        }
+    }
+
+    /// Waits until something can be done.
+    fn wait(&mut self, request: &Request<'r>, streams: bool) -> Option<Ending> {
+        let queued = self.deadline.filter(|_| !self.began);
+        let limit =
+            queued.map_or(self.group.socket_timeout, |at| at.saturating_duration_since(Instant::now()).min(self.group.socket_timeout));
+        let client = if streams { request.client_socket() } else { None };
+        let ticks = streams && client.is_none();
+        let limit = if ticks { STREAM_TICK } else { limit };
+        let mut flags = PollFlags::POLLIN;
+        flags.set(PollFlags::POLLOUT, !self.deaf && self.sent < self.outgoing.len());
+        let mut waited = vec![PollFd::new(self.socket.as_fd(), flags)];
+        waited.extend(client.map(|client| PollFd::new(client, PollFlags::POLLIN)));
+        let milliseconds = i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        match poll(&mut waited, PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)) {
+            Ok(0) if ticks => None,
+            Ok(0) if queued.is_some_and(|at| at <= Instant::now()) => Some(Ending::Queued),
+            Ok(0) => Some(Ending::Silent),
+            Ok(_) | Err(Errno::EINTR) => None,
+            Err(_) => Some(Ending::Silent),
+        }
+    }
+
+    /// Ends the response accordingly.
+    fn conclude(self, request: &mut Request<'r>, ending: Ending) -> Result<Status, Refusal> {
+        let Self { group, number, worker, response, body, .. } = self;
+        if body.is_streaming() || body.is_held_back() {
+            // What the client still sends is not the next request.
+            if !matches!(ending, Ending::Complete) {
+                request.close_after();
+            }
+        }
+        let begun = response.has_begun();
+        let refuse = |code, status, what: String, response: Response<'r>, request: &mut Request<'r>| {
+            let refusal = Refusal::new(code, status, what);
+            if begun {
+                refusal.report(request);
+                Ok(response.fail(request, status))
+            } else {
+                Err(refusal)
+            }
+        };
+        match ending {
+            Ending::Complete => Ok(response.end(request)),
+            Ending::Client(PassError::ClientGone) => Ok(response.fail(request, Status::OK)),
+            Ending::Client(error) => {
+                let what = format!("the response was not sent: {error}");
+                refuse(&codes::CLIENT_WRITE, Status::OK, what, response, request)
+            }
+            Ending::Aborted(Aborted::Failed) => Ok(response.fail(request, Status::INTERNAL_SERVER_ERROR)),
+            Ending::Aborted(Aborted::RequestTimeout) => Ok(response.fail(request, Status::GATEWAY_TIMEOUT)),
+            Ending::Aborted(Aborted::QueueTimeout) | Ending::Queued => {
+                let limit = group.queue_timeout.unwrap_or_default().as_secs();
+                let what = format!("no worker of the daemon group '{}' was free within queue-timeout={limit}", group.name);
+                refuse(&codes::QUEUE_TIMEOUT, Status::GATEWAY_TIMEOUT, what, response, request)
+            }
+            Ending::Aborted(Aborted::Refused) => {
+                let what = format!("a worker of the daemon group '{}' did not accept this httpd", group.name);
+                refuse(&codes::REFUSED, Status::BAD_GATEWAY, what, response, request)
+            }
+            Ending::Silent => {
+                let limit = group.socket_timeout.as_secs();
+                let what = format!("nothing was heard of the daemon group '{}' within socket-timeout={limit}", group.name);
+                let code = if begun { &codes::BODY_TIMEOUT } else { &codes::HEAD_TIMEOUT };
+                refuse(code, Status::GATEWAY_TIMEOUT, what, response, request)
+            }
+            Ending::Garbage(error) => {
+                let what = format!("a worker of the daemon group '{}' sent no response: {error}", group.name);
+                refuse(&codes::MALFORMED, Status::BAD_GATEWAY, what, response, request)
+            }
+            Ending::Dead => {
+                let what = what_happened(group, number, worker);
+                refuse(&codes::REQUEST_LOST, Status::BAD_GATEWAY, what, response, request)
+            }
+        }
+    }
+}
+
+/// Whether the descriptor is a regular file with at least so many octets: anything else could block httpd, or fail later.
+fn holds(file: &OwnedFd, octets: u64) -> bool {
+    use sys::nix::sys::stat::{SFlag, fstat};
+    fstat(file).is_ok_and(|stat| {
+        SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG && u64::try_from(stat.st_size).unwrap_or(0) >= octets
+    })
+}
+
+/// Which worker died with the request, and how: the counters say who executed it, its supervisor how it ended.
+fn what_happened(group: &Served, number: u64, worker: Option<u32>) -> String {
+    let counters = Counters::view(&group.counters);
+    let pid = worker.or_else(|| counters.and_then(|counters| counters.worker_of(number)));
+    let Some((pid, counters)) = pid.zip(counters) else {
+        return format!("the worker of the daemon group '{}' that had this request is gone", group.name);
+    };
+    let until = Instant::now() + CAUSE_WAIT;
+    loop {
+        match counters.death_of(pid) {
+            Some(Cause::Signal(signal)) => {
+                let signal = sys::process::signal_name(signal);
+                return format!(
+                    "the worker (pid {pid}) of the daemon group '{}' was killed by {signal} while it executed this request",
+                    group.name
+                );
+            }
+            Some(Cause::Exit(status)) => {
+                return format!(
+                    "the worker (pid {pid}) of the daemon group '{}' exited with status {status} while it executed this request",
+                    group.name
+                );
+            }
+            None if Instant::now() >= until => {
+                return format!(
+                    "the worker (pid {pid}) of the daemon group '{}' closed the connection while it executed this request",
+                    group.name
+                );
+            }
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Daemon groups in httpd's parent: a listening socket each, a supervisor each, both kept over restarts; and what children know of them.
+//!
+//! The statics outlive a configuration (the module is never unloaded): the listening socket is the group's queue, which must not end
+//! with a generation of httpd.
+
+use crate::apache::pool::Pool;
+use crate::apache::server::{self, Server};
+use crate::apache::{child, log};
+use crate::config::directives::ServerKey;
+use crate::config::group::Group;
+use crate::config::options::Global;
+use crate::embedded::interpreter_of as embedded_interpreter;
+use crate::server::{beside_us, octets_of, python};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use parking_lot::{Mutex, RwLock};
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use sys::control::Channel;
+use sys::memory::SharedWords;
+use sys::nix;
+use sys::process::{Bounds, Program, spawn};
+use wire::codes;
+use wire::control::{CONTROL_FD, LISTENER_FD, ToSupervisor};
+use wire::counters::{Counters, Shape};
+use wire::settings::{GroupSettings, Identity, Import, Limits, Octets, Reload, Timeouts};
+
+/// A group as requests see it.
+pub(super) struct Served {
+    /// Its name.
+    pub(super) name: String,
+    /// Where its socket is.
+    pub(super) socket: PathBuf,
+    /// Proves that we are a child of the right httpd.
+    pub(super) secret: [u8; 16],
+    /// The servers that define it, as a virtual host's requests may use only some groups.
+    group: Group,
+    /// What its workers and supervisor say of themselves.
+    pub(super) counters: SharedWords,
+    /// `connect-timeout=`.
+    pub(super) connect_timeout: Duration,
+    /// `socket-timeout=`.
+    pub(super) socket_timeout: Duration,
+    /// `queue-timeout=`.
+    pub(super) queue_timeout: Option<Duration>,
+    /// `queue-limit=`: whether a full queue is an answer.
+    pub(super) refuses_when_full: bool,
+    /// `body-spool-limit=`, in octets.
+    pub(super) body_spool_limit: u64,
+}
+
+/// A group's processes as the parent keeps them.
+struct Running {
+    name: String,
+    identity: Identity,
+    socket: PathBuf,
+    secret: [u8; 16],
+    listener: OwnedFd,
+    backlog: u32,
+    supervisor: Option<Supervisor>,
+    last: Option<Configuration>,
+}
+
+struct Supervisor {
+    pid: Pid,
+    channel: Channel,
+}
+
+/// What a supervisor was told last, to be told again to its successor.
+struct Configuration {
+    settings: GroupSettings,
+    log: OwnedFd,
+    counters: OwnedFd,
+}
+
+/// In the parent: the groups that run. In a child: empty.
+static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
+
+/// The groups of this generation.
+static SERVED: RwLock<Vec<Arc<Served>>> = RwLock::new(Vec::new());
+
+/// The group of a name, if a request of `server` may use it.
+pub(super) fn find(name: &[u8], server: Server<'_>) -> Result<Arc<Served>, Unusable> {
+    let served = SERVED.read();
+    if served.is_empty() {
+        return Err(Unusable::None);
+    }
+    let found = served.iter().find(|group| group.name.as_bytes() == name).ok_or(Unusable::Unknown)?;
+    let name_of = |key: ServerKey| {
+        let server = Server::main()?.all().find(|server| server.key() == key)?;
+        server.name().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
+    };
+    if found.group.is_accessible_from(server.key(), name_of) { Ok(found.clone()) } else { Err(Unusable::ElsewhereDefined) }
+}
+
+/// Why a group cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unusable {
+    /// There are no groups at all.
+    None,
+    /// There is none of this name.
+    Unknown,
+    /// It belongs to another virtual host.
+    ElsewhereDefined,
+}
+
+/// Why a group has no processes.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("its socket '{0}' cannot be made: {1}")]
+    Socket(String, nix::Error),
+    #[error("its counters cannot be made: {0}")]
+    Counters(#[from] sys::memory::MemoryError),
+    #[error("its error log cannot be handed over: {0}")]
+    Log(std::io::Error),
+    #[error("its supervisor cannot be started: {0}")]
+    Supervisor(#[from] sys::process::SpawnError),
+    #[error("its supervisor cannot be told what to do: {0}")]
+    Channel(#[from] sys::control::ChannelError),
+    #[error("no socket pair for its supervisor: {0}")]
+    Pair(nix::Error),
+    #[error("no random secret: {0}")]
+    Secret(std::io::Error),
+}
+
+/// Starts each group's supervisor, or tells the one that runs of its new settings. A group that fails does not keep httpd from starting,
+/// nor the groups after it.
+pub(crate) fn start_groups(pool: Pool<'_>, main: Server<'_>, global: &Global) {
+    let mut running = RUNNING.lock();
+    if running.is_empty() {
+        stop_with_the_process(main);
+    }
+    retire(&mut running, &global.groups);
+    let mut served = Vec::new();
+    for group in &global.groups {
+        let defined_in = main.all().find(|server| group.servers.contains(&server.key())).unwrap_or(main);
+        match start_group(&mut running, pool, main, global, group, defined_in) {
+            Ok(group) => served.push(Arc::new(group)),
+            Err(error) => {
+                let what = format!("the daemon group '{}' of {} has no processes: {error}", group.name, group.place);
+                log::server(main, codes::GROUP_START.level, &codes::GROUP_START.line(what));
+            }
+        }
+    }
+    for running in running.iter() {
+        if let Some(supervisor) = &running.supervisor {
+            child::watch(pool, supervisor.pid.as_raw(), supervisor_ended);
+        }
+    }
+    *SERVED.write() = served;
+}
+
+/// In a child: the parent's ends of the groups are not for it.
+pub(crate) fn start_child() {
+    let mut running = RUNNING.lock();
+    // Closing a channel here does not end the supervisor: the parent's end stays open.
+    running.clear();
+}
+
+/// Ends the groups that the new configuration does not define, or defines for another identity.
+fn retire(running: &mut Vec<Running>, groups: &[Group]) {
+    running.retain(|old| {
+        let kept = groups.iter().any(|group| group.name == old.name);
+        if !kept {
+            stop_supervisor(old);
+            let _gone_already = nix::unistd::unlink(&old.socket);
+        }
+        kept
+    });
+}
+
+fn stop_supervisor(group: &Running) {
+    if let Some(supervisor) = &group.supervisor {
+        // If it does not listen any more, the end of the channel tells it the same.
+        let _ = supervisor.channel.send(&ToSupervisor::Stop, &[]);
+    }
+}
+
+fn start_group(
+    running: &mut Vec<Running>,
+    pool: Pool<'_>,
+    main: Server<'_>,
+    global: &Global,
+    group: &Group,
+    server: Server<'_>,
+) -> Result<Served, StartError> {
+    let options = &group.options;
+    let backlog = options.queue_limit.or(options.listen_backlog).unwrap_or(100);
+    let identity = identity(group);
+    let index = match running.iter().position(|old| old.name == group.name) {
+        Some(index) => index,
+        None => {
+            let (socket, listener) = listen(pool, global, running.len() + 1, group, backlog)?;
+            let secret = secret().map_err(StartError::Secret)?;
+            let name = group.name.clone();
+            running.push(Running { name, identity: identity.clone(), socket, secret, listener, backlog, supervisor: None, last: None });
+            running.len() - 1
+        }
+    };
+    let kept = &mut running[index];
+    if kept.backlog != backlog {
+        sys::socket::set_backlog(&kept.listener, backlog);
+        kept.backlog = backlog;
+    }
+    if kept.identity != identity {
+        // Only root can take on another identity, and the supervisor has given that up: a new one is needed, on the same socket.
+        stop_supervisor(kept);
+        kept.supervisor = None;
+        kept.identity = identity.clone();
+    }
+    let settings = settings(main, global, group, server, kept.secret, identity);
+    let shape = Shape::new(settings.processes, settings.threads);
+    let (memory, counters) = SharedWords::create(c"mod_wsgi counters", shape.words())?;
+    Counters::format(&counters, shape);
+    let log = server.error_log().map_err(StartError::Log)?;
+    kept.last = Some(Configuration { settings, log, counters: memory });
+    configure(kept)?;
+    let socket_timeout = options.socket_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or_else(|| server.timeout());
+    Ok(Served {
+        name: group.name.clone(),
+        socket: kept.socket.clone(),
+        secret: kept.secret,
+        group: group.clone(),
+        counters,
+        connect_timeout: options.connect_timeout.unwrap_or(Duration::from_secs(15)),
+        socket_timeout,
+        queue_timeout: options.queue_timeout.filter(|timeout| !timeout.is_zero()),
+        refuses_when_full: options.queue_limit.is_some(),
+        body_spool_limit: options.body_spool_limit.unwrap_or(BODY_SPOOL_LIMIT),
+    })
+}
+
+/// `body-spool-limit=` where it is not given.
+const BODY_SPOOL_LIMIT: u64 = 1 << 30;
+
+/// Tells the supervisor its settings; starts one if none runs.
+fn configure(group: &mut Running) -> Result<(), StartError> {
+    let Some(last) = &group.last else { return Ok(()) };
+    let message = ToSupervisor::Configure(Box::new(last.settings.clone()));
+    let beside = [last.log.as_fd(), last.counters.as_fd()];
+    if let Some(supervisor) = &group.supervisor {
+        if supervisor.channel.send(&message, &beside).is_ok() {
+            return Ok(());
+        }
+        // It has died, and httpd has not reaped it yet.
+        group.supervisor = None;
+    }
+    let supervisor = start_supervisor(group)?;
+    supervisor.channel.send(&message, &beside)?;
+    group.supervisor = Some(supervisor);
+    Ok(())
+}
+
+fn start_supervisor(group: &Running) -> Result<Supervisor, StartError> {
+    let path = beside_us("mod_wsgi_supervisor");
+    let (channel, theirs) = Channel::pair().map_err(StartError::Pair)?;
+    let path = CString::new(path.into_os_string().into_vec()).unwrap_or_default();
+    let name = CString::new(group.name.clone()).unwrap_or_default();
+    let environment: Vec<CString> =
+        std::env::vars_os().filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()).collect();
+    let pid = spawn(&Program {
+        path: &path,
+        arguments: &[path.clone(), name],
+        environment: &environment,
+        descriptors: &[(theirs.as_fd(), CONTROL_FD), (group.listener.as_fd(), LISTENER_FD)],
+        bounds: Bounds::default(),
+    })?;
+    Ok(Supervisor { pid, channel })
+}
+
+/// httpd's parent has reaped a supervisor: its group gets another.
+fn supervisor_ended(pid: i32) {
+    let mut running = RUNNING.lock();
+    let mine = |group: &&mut Running| group.supervisor.as_ref().is_some_and(|supervisor| supervisor.pid.as_raw() == pid);
+    let Some(group) = running.iter_mut().find(mine) else { return };
+    group.supervisor = None;
+    if child::is_stopping() {
+        return;
+    }
+    let what = format!("the supervisor (pid {pid}) of the daemon group '{}' has ended", group.name);
+    log::main_server(codes::SUPERVISOR_DIED.level, &codes::SUPERVISOR_DIED.line(what));
+    if let Err(error) = configure(group) {
+        let what = format!("the daemon group '{}' has no processes: {error}", group.name);
+        log::main_server(codes::GROUP_START.level, &codes::GROUP_START.line(what));
+    } else if let (Some(supervisor), Some(main)) = (&group.supervisor, Server::main()) {
+        child::watch(main.configuration_pool(), supervisor.pid.as_raw(), supervisor_ended);
+    }
+}
+
+/// When the parent exits, supervisors are told to stop, and waited for.
+fn stop_with_the_process(main: Server<'_>) {
+    let parent = std::process::id();
+    main.process_pool().at_end(move || {
+        // Children run the same cleanups at their exit.
+        if std::process::id() != parent {
+            return;
+        }
+        let groups = std::mem::take(&mut *RUNNING.lock());
+        let longest = groups.iter().filter_map(|group| group.last.as_ref()).map(|last| last.settings.timeouts.shutdown).max();
+        groups.iter().for_each(stop_supervisor);
+        // The supervisor keeps to shutdown-timeout itself; a second more is for itself.
+        let deadline = Instant::now() + longest.unwrap_or_default().min(Duration::from_secs(60)) + Duration::from_secs(1);
+        for group in &groups {
+            let _gone_already = nix::unistd::unlink(&group.socket);
+            if let Some(supervisor) = &group.supervisor {
+                wait_for(supervisor.pid, deadline);
+            }
+        }
+    });
+}
+
+fn wait_for(pid: Pid, deadline: Instant) {
+    if let Ok(ended) = sys::process::pidfd(pid) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if !sys::socket::wait(&ended, sys::socket::Readiness::Read, Some(left)).unwrap_or(true) {
+            let _gone_already = nix::sys::signal::kill(pid, Signal::SIGKILL);
+        }
+    }
+}
+
+fn secret() -> std::io::Result<[u8; 16]> {
+    use std::io::Read as _;
+    let mut secret = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut secret)?;
+    Ok(secret)
+}
+
+/// The group's socket: `<prefix>.<pid>.<number>.sock`, for httpd's children only.
+fn listen(pool: Pool<'_>, global: &Global, number: usize, group: &Group, backlog: u32) -> Result<(PathBuf, OwnedFd), StartError> {
+    let prefix = global.socket_prefix.clone().or_else(|| server::runtime_path(pool, c"wsgi")).unwrap_or_else(|| b"/tmp/wsgi".to_vec());
+    let prefix = PathBuf::from(OsStr::from_bytes(&prefix));
+    remove_stale(&prefix);
+    let mut path = prefix.into_os_string();
+    path.push(format!(".{}.{number}.sock", std::process::id()));
+    let path = PathBuf::from(path);
+    let failed = |error| StartError::Socket(path.display().to_string(), error);
+    let listener = sys::socket::listener(&path, backlog).map_err(failed)?;
+    if let Some((uid, _)) = child::identity() {
+        let owner = group.options.socket_user.as_ref().map_or(uid, |user| user.number);
+        nix::unistd::chown(&path, Some(owner.into()), None).map_err(failed)?;
+    }
+    Ok((path, listener))
+}
+
+/// Removes sockets that an httpd has left which was killed: their names hold its pid.
+fn remove_stale(prefix: &Path) {
+    let (Some(folder), Some(base)) = (prefix.parent(), prefix.file_name().and_then(OsStr::to_str)) else { return };
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(base)?.strip_prefix('.')?.strip_suffix(".sock")?.split_once('.'));
+        if let Some(pid) = pid.and_then(|(pid, _)| pid.parse::<i32>().ok()) {
+            if nix::sys::signal::kill(Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH) {
+                let _gone_already = nix::unistd::unlink(&entry.path());
+            }
+        }
+    }
+}
+
+fn identity(group: &Group) -> Identity {
+    let options = &group.options;
+    let ours = child::identity();
+    let number = |id: &Option<crate::config::group::Id>, default: Option<u32>| default.map(|own| id.as_ref().map_or(own, |id| id.number));
+    Identity {
+        uid: number(&options.user, ours.map(|(uid, _)| uid)),
+        gid: number(&options.group, ours.map(|(_, gid)| gid)),
+        groups: options.supplementary_groups.clone(),
+        chroot: options.chroot.clone().map(Octets::from),
+        cpu_priority: options.cpu_priority.unwrap_or(0),
+    }
+}
+
+fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>, secret: [u8; 16], identity: Identity) -> GroupSettings {
+    let options = &group.options;
+    let octets = |value: &Option<Vec<u8>>| value.clone().map(Octets::from);
+    let mut python = python(global, &global.interpreter);
+    python.home = octets(&options.python_home).or(python.home);
+    python.path = octets_of(options.python_path.as_deref().unwrap_or_default());
+    python.eggs = octets(&options.python_eggs);
+    python.switch_interval = options.switch_interval.or(python.switch_interval);
+    let home = python.home.as_ref().map(|home| PathBuf::from(OsStr::from_bytes(home)));
+    let interpreter = embedded_interpreter(home.as_deref());
+    let imports = global.imports.iter().filter(|import| import.process_group == group.name.as_bytes()).map(|import| Import {
+        script: Octets::from(import.script.clone()),
+        application_group: Octets::from(import.application_group.clone()),
+    });
+    let name = group.name.as_bytes();
+    let uses_global = global.mentions.global_in.iter().any(|named| named.as_deref().is_none_or(|named| named == name));
+    let timeout = |given: Option<Duration>, default: u64| given.unwrap_or(Duration::from_secs(default));
+    GroupSettings {
+        name: group.name.clone(),
+        secret,
+        peers: child::identity().map_or_else(|| vec![nix::unistd::geteuid().as_raw()], |(uid, _)| vec![uid]),
+        defined_at: group.place.to_string(),
+        identity,
+        limits: Limits {
+            cpu_time: options.cpu_time_limit.unwrap_or(0),
+            memory: options.memory_limit.unwrap_or(0),
+            virtual_memory: options.virtual_memory_limit.unwrap_or(0),
+        },
+        processes: options.processes.unwrap_or(1),
+        multiprocess: options.processes.is_some(),
+        threads: options.threads.unwrap_or(15),
+        umask: options.umask,
+        home: octets(&options.home),
+        lang: octets(&options.lang),
+        locale: octets(&options.locale),
+        display_name: octets(&options.display_name),
+        stack_size: options.stack_size.unwrap_or(0),
+        maximum_requests: options.maximum_requests.unwrap_or(0),
+        listen_backlog: options.listen_backlog.unwrap_or(100),
+        timeouts: Timeouts {
+            startup: timeout(options.startup_timeout, 0),
+            shutdown: timeout(options.shutdown_timeout, 5),
+            deadlock: timeout(options.deadlock_timeout, 300),
+            inactivity: timeout(options.inactivity_timeout, 0),
+            request: timeout(options.request_timeout, 0),
+            interrupt: timeout(options.interrupt_timeout, 0),
+            graceful: timeout(options.graceful_timeout, 15),
+            eviction: timeout(options.eviction_timeout, 0),
+            restart_interval: timeout(options.restart_interval, 0),
+            socket: options.socket_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or_else(|| main.timeout()),
+        },
+        reload: options.reload.unwrap_or(Reload::Switch),
+        interpreter: Octets::from(interpreter.into_os_string().into_vec()),
+        host: Octets::from(beside_us("mod_wsgi_python.so").into_os_string().into_vec()),
+        python,
+        imports: imports.collect(),
+        uses_global,
+        log_level: server.log_level(),
+    }
+}

@@ -1,0 +1,208 @@
+//! What a worker answers, put together again: octets go in as they come, and parts of the response come out. Pure: knows no socket.
+//!
+//! The worker runs the application's code, so nothing it says is believed: lengths, order and numbers are checked, and the buffer is
+//! bounded.
+
+#![forbid(unsafe_code)]
+
+use wire::frame::{Aborted, FileRange, FrameError, HEADER, Header, Kind};
+use wire::log::Level;
+
+/// The size of the buffer: a small answer fits whole.
+const SIZE: usize = 64 * 1024;
+
+/// A part of a response.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part<'b> {
+    /// A worker with this pid has begun.
+    Began(u32),
+    /// The application reads its body.
+    ReadBody,
+    /// The encoded head.
+    Head(&'b [u8]),
+    /// Octets of the body.
+    Body(&'b [u8]),
+    /// What came so far is to go out now.
+    Flush,
+    /// A part of the next descriptor.
+    File(FileRange),
+    /// A line for the log.
+    Log(Level, &'b [u8]),
+    /// The response is complete.
+    End,
+    /// It will not be.
+    Aborted(Aborted),
+}
+
+/// What came is no response.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ProtocolError {
+    /// Not frames.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A frame that only httpd sends.
+    #[error("frame {0:?} is none that a worker sends")]
+    Direction(Kind),
+    /// A frame of another request.
+    #[error("frame of request {0:x} on the connection of another")]
+    Number(u64),
+    /// A head after the head, or a body before it.
+    #[error("frame {0:?} out of order")]
+    Order(Kind),
+}
+
+/// The buffer between the socket and the brigade.
+pub(super) struct Incoming {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    body_left: usize,
+    request: u64,
+    has_head: bool,
+}
+
+impl Incoming {
+    /// For the answer to `request`.
+    pub(super) fn new(request: u64) -> Self {
+        Self { buffer: vec![0; SIZE], start: 0, end: 0, body_left: 0, request, has_head: false }
+    }
+
+    /// Where octets may be received to.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        if self.end == self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+            if self.end == self.buffer.len() {
+                // A frame longer than the buffer, other than a body, which is given out in parts: within its kind's limit.
+                self.buffer.resize(self.buffer.len() * 2, 0);
+            }
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// Says that so many octets were received to [`Incoming::room`].
+    pub(super) fn filled(&mut self, octets: usize) {
+        self.end = self.buffer.len().min(self.end + octets);
+    }
+
+    /// Whether nothing is left over, as at the end of a response.
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end && self.body_left == 0
+    }
+
+    /// The next part, if it is there.
+    pub(super) fn next(&mut self) -> Result<Option<Part<'_>>, ProtocolError> {
+        if self.body_left > 0 {
+            let length = self.body_left.min(self.end - self.start);
+            let from = self.start;
+            self.start += length;
+            self.body_left -= length;
+            return Ok((length > 0).then(|| Part::Body(&self.buffer[from..from + length])));
+        }
+        let Some(header) = self.buffer[self.start..self.end].first_chunk().map(Header::decode).transpose()? else { return Ok(None) };
+        if header.request != self.request {
+            return Err(ProtocolError::Number(header.request));
+        }
+        let length = header.length as usize;
+        let from = self.start + HEADER;
+        if header.kind == Kind::ResponseBody {
+            self.in_order(header.kind, self.has_head)?;
+            let there = length.min(self.end - from);
+            self.start = from + there;
+            self.body_left = length - there;
+            return Ok(Some(Part::Body(&self.buffer[from..from + there])));
+        }
+        if self.end - from < length {
+            return Ok(None);
+        }
+        self.start = from + length;
+        if header.kind == Kind::ResponseHead {
+            self.in_order(header.kind, !self.has_head)?;
+            self.has_head = true;
+        }
+        let payload = &self.buffer[from..from + length];
+        let first = payload.first().copied().unwrap_or(0);
+        Ok(Some(match header.kind {
+            Kind::Began => Part::Began(payload.try_into().map(u32::from_le_bytes).map_err(|_| FrameError::Payload("pid"))?),
+            Kind::ReadBody => Part::ReadBody,
+            Kind::ResponseHead => Part::Head(payload),
+            Kind::Flush => Part::Flush,
+            Kind::ResponseFile => {
+                self.in_order(header.kind, self.has_head)?;
+                Part::File(FileRange::decode(payload)?)
+            }
+            Kind::Log => Part::Log(Level::from_octet(first), payload.get(1..).unwrap_or_default()),
+            Kind::End => {
+                self.in_order(header.kind, self.has_head)?;
+                Part::End
+            }
+            Kind::Aborted => Part::Aborted(Aborted::from_octet(first)),
+            other => return Err(ProtocolError::Direction(other)),
+        }))
+    }
+
+    fn in_order(&self, kind: Kind, condition: bool) -> Result<(), ProtocolError> {
+        if condition { Ok(()) } else { Err(ProtocolError::Order(kind)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::frame::push;
+
+    fn feed(incoming: &mut Incoming, octets: &[u8]) {
+        let mut rest = octets;
+        while !rest.is_empty() {
+            let room = incoming.room();
+            let length = room.len().min(rest.len());
+            room[..length].copy_from_slice(&rest[..length]);
+            incoming.filled(length);
+            rest = &rest[length..];
+        }
+    }
+
+    #[test]
+    fn a_response_comes_out_however_it_was_cut() {
+        let mut octets = Vec::new();
+        push(&mut octets, Kind::ResponseHead, 7, b"head");
+        push(&mut octets, Kind::ResponseBody, 7, b"body");
+        push(&mut octets, Kind::Flush, 7, b"");
+        push(&mut octets, Kind::End, 7, b"");
+        for cut in 1..octets.len() {
+            let mut incoming = Incoming::new(7);
+            let (mut head, mut body, mut ended) = (Vec::new(), Vec::new(), false);
+            for piece in octets.chunks(cut) {
+                feed(&mut incoming, piece);
+                while let Some(part) = incoming.next().expect("well formed") {
+                    match part {
+                        Part::Head(octets) => head.extend_from_slice(octets),
+                        Part::Body(octets) => body.extend_from_slice(octets),
+                        Part::End => ended = true,
+                        other => assert_eq!(other, Part::Flush),
+                    }
+                }
+            }
+            assert_eq!((&head[..], &body[..], ended, incoming.is_empty()), (&b"head"[..], &b"body"[..], true, true), "cut {cut}");
+        }
+    }
+
+    #[test]
+    fn a_worker_is_not_believed() {
+        let refused = |kind, request, payload: &[u8]| {
+            let mut octets = Vec::new();
+            push(&mut octets, kind, request, payload);
+            let mut incoming = Incoming::new(7);
+            feed(&mut incoming, &octets);
+            incoming.next().map(|part| format!("{part:?}")).expect_err("refused")
+        };
+        assert_eq!(refused(Kind::ResponseBody, 7, b"x"), ProtocolError::Order(Kind::ResponseBody));
+        assert_eq!(refused(Kind::End, 7, b""), ProtocolError::Order(Kind::End));
+        assert_eq!(refused(Kind::Flush, 8, b""), ProtocolError::Number(8));
+        assert_eq!(refused(Kind::RequestBody, 7, b""), ProtocolError::Direction(Kind::RequestBody));
+        assert!(matches!(refused(Kind::Began, 7, b"1"), ProtocolError::Frame(_)));
+    }
+}

@@ -1,0 +1,256 @@
+//! Embedded mode: the host is loaded into the httpd child, and serves requests on httpd's own threads.
+//!
+//! Knows no Python: it finds the libpython that fits the configured home, loads it and the host, and exchanges tables of functions
+//! (`wire::host`). What the host asks for while a request is served is done on that request's brigades.
+
+use crate::apache::boundary::guard;
+use crate::apache::brigade::{Brigade, Input, PassError};
+use crate::apache::log;
+use crate::apache::request::Request;
+use crate::apache::status::Status;
+use crate::request::Refusal;
+use crate::response::{Response, ResponseOptions};
+use parking_lot::Mutex;
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use wire::codes;
+use wire::head::{RequestHead, ResponseHead};
+use wire::host::{self, HostTable, Outcome, RequestPointer, ServerTable, TABLE_VERSION};
+use wire::log::Level;
+use wire::settings::EmbeddedSettings;
+
+mod libpython;
+
+pub(crate) use libpython::interpreter_of;
+
+/// The host of this process. Python can be started once in a process's life.
+enum Host {
+    /// Not asked for yet, with what it will be started with.
+    Waiting(Box<EmbeddedSettings>),
+    /// It runs.
+    Running(&'static HostTable),
+    /// It could not be started, or has ended; the log has the reason.
+    Failed,
+}
+
+static HOST: Mutex<Option<Host>> = Mutex::new(None);
+
+/// What the host is started with, when it is started. Called once in each child.
+pub(crate) fn prepare(settings: EmbeddedSettings) {
+    *HOST.lock() = Some(Host::Waiting(Box::new(settings)));
+}
+
+/// Starts the host, if that was not done before.
+pub(crate) fn start() -> bool {
+    running().is_some()
+}
+
+/// Ends the host in order, at the end of the child.
+pub(crate) fn stop() {
+    if let Some(Host::Running(table)) = HOST.lock().replace(Host::Failed) {
+        // SAFETY: the table is the host's and its library is never unloaded; httpd's threads serve no more.
+        unsafe { (table.stop)() }
+    }
+}
+
+fn running() -> Option<&'static HostTable> {
+    let mut host = HOST.lock();
+    if let Some(Host::Waiting(settings)) = &*host {
+        let started = load(settings);
+        if let Err(error) = &started {
+            log::main_server(codes::PYTHON_START.level, &codes::PYTHON_START.line(error));
+        }
+        *host = Some(started.map_or(Host::Failed, Host::Running));
+    }
+    match &*host {
+        Some(Host::Running(table)) => Some(table),
+        _ => None,
+    }
+}
+
+/// Why there is no Python in this child.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Libpython(#[from] libpython::NotFound),
+    #[error("cannot load '{0}': {1}")]
+    Open(String, String),
+    #[error("'{0}' is not the host that belongs to this module")]
+    NotOurs(String),
+    #[error("the settings are too long for the host")]
+    Settings(#[from] wire::control::EncodeError),
+    #[error("Python did not start; the lines before this one say why")]
+    Start,
+}
+
+fn load(settings: &EmbeddedSettings) -> Result<&'static HostTable, LoadError> {
+    let home = settings.python.home.as_ref().map(|home| path_of(home));
+    let libpython = libpython::find(home.as_deref(), |candidate| open(candidate).is_ok())?;
+    log::main_server(Level::Info, &format!("Loaded '{}' for embedded mode", libpython.display()));
+    let path = crate::server::beside_us("mod_wsgi_python.so");
+    let library = open(&path)?;
+    // SAFETY: the library is open; the name ends with NUL.
+    let entry = unsafe { libc::dlsym(library, host::ENTRY.as_ptr()) };
+    if entry.is_null() {
+        return Err(LoadError::NotOurs(path.display().to_string()));
+    }
+    // SAFETY: the host exports this name with this type; it checks the version of the table it is given.
+    let table = unsafe {
+        let entry: host::Entry = std::mem::transmute::<*mut libc::c_void, host::Entry>(entry);
+        entry(&raw const SERVER_TABLE).as_ref()
+    };
+    let table = table.filter(|table| table.version == TABLE_VERSION && table.size as usize >= size_of::<HostTable>());
+    let table = table.ok_or_else(|| LoadError::NotOurs(path.display().to_string()))?;
+    let octets = wire::control::encode(settings)?;
+    // SAFETY: the octets are read before the call returns.
+    if unsafe { (table.start)(octets.as_ptr(), octets.len()) } == 0 { Ok(table) } else { Err(LoadError::Start) }
+}
+
+fn path_of(octets: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(octets))
+}
+
+/// Loads a library for good: threads and thread keys of Python's stay in its code until the process ends.
+fn open(path: &Path) -> Result<*mut libc::c_void, LoadError> {
+    use std::os::unix::ffi::OsStrExt;
+    let name =
+        CString::new(path.as_os_str().as_bytes()).map_err(|_| LoadError::Open(path.display().to_string(), "NUL in the path".into()))?;
+    // SAFETY: loading runs the library's initialisers: libpython and our host, which are what the operator chose to run here.
+    let library = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL | libc::RTLD_NODELETE) };
+    if library.is_null() {
+        // SAFETY: after a failure it returns a text, valid until the next call on this thread.
+        let reason = unsafe { CStr::from_ptr(libc::dlerror()) }.to_string_lossy().into_owned();
+        return Err(LoadError::Open(path.display().to_string(), reason));
+    }
+    Ok(library)
+}
+
+/// A request while the host serves it: what a [`RequestPointer`] points to.
+struct Served<'s, 'r> {
+    request: &'s mut Request<'r>,
+    response: Response<'r>,
+    input: Brigade<'r>,
+    ended: bool,
+}
+
+/// Serves a request in this process.
+pub(crate) fn serve(request: &mut Request<'_>, head: &RequestHead<'_>, options: ResponseOptions) -> Result<Status, Refusal> {
+    let table = running().ok_or_else(|| {
+        Refusal::new(&codes::PYTHON_NOT_RUNNING, Status::INTERNAL_SERVER_ERROR, "Python does not run in this httpd child")
+    })?;
+    let head = head.encode_onto(Vec::with_capacity(4096));
+    let (response, input) = (Response::new(request, options), request.brigade());
+    let mut served = Served { request, response, input, ended: false };
+    let pointer: RequestPointer = (&raw mut served).cast();
+    // SAFETY: the pointer and the octets are valid until the call returns, and nothing else uses `served` meanwhile.
+    let outcome: Outcome = unsafe { (table.serve)(pointer, head.as_ptr(), head.len()) };
+    let Served { request, response, .. } = served;
+    Ok(match outcome {
+        host::OUTCOME_DONE => response.end(request),
+        host::OUTCOME_CLIENT_GONE => {
+            request.close_after();
+            response.fail(request, Status::OK)
+        }
+        _ => response.fail(request, Status::INTERNAL_SERVER_ERROR),
+    })
+}
+
+static SERVER_TABLE: ServerTable =
+    ServerTable { version: TABLE_VERSION, size: size_of::<ServerTable>() as u32, read, send_head, send, send_file, log: write_log };
+
+/// Runs `body` on the request that the host was lent.
+///
+/// # Safety
+/// `pointer` is what `serve` gave to the host, which is still within that call, on that thread.
+unsafe fn with<T>(pointer: RequestPointer, panicked: T, body: impl FnOnce(&mut Served<'_, '_>) -> T) -> T {
+    // SAFETY: by this function's contract; the host calls one function at a time.
+    guard(panicked, || body(unsafe { &mut *pointer.cast::<Served<'_, '_>>() }))
+}
+
+unsafe extern "C" fn read(pointer: RequestPointer, buffer: *mut u8, length: usize, reason: *mut c_char, reason_length: usize) -> isize {
+    // SAFETY: the host is within `serve`, and lends a buffer of the length it says.
+    unsafe {
+        with(pointer, -1, |served| {
+            let buffer = std::slice::from_raw_parts_mut(buffer, length);
+            if served.ended || buffer.is_empty() {
+                return 0;
+            }
+            match served.input.read(served.request, buffer, true) {
+                Ok(Input::Octets(octets)) => isize::try_from(octets).unwrap_or(0),
+                Ok(Input::End | Input::NotYet) => {
+                    served.ended = true;
+                    0
+                }
+                Err(error) => {
+                    served.request.close_after();
+                    let reason = std::slice::from_raw_parts_mut(reason.cast::<u8>(), reason_length);
+                    write_reason(reason, &error.text);
+                    -1
+                }
+            }
+        })
+    }
+}
+
+fn write_reason(room: &mut [u8], text: &str) {
+    let Some(most) = room.len().checked_sub(1) else { return };
+    let length = most.min(text.len());
+    room[..length].copy_from_slice(&text.as_bytes()[..length]);
+    room[length] = 0;
+}
+
+fn told(result: Result<(), PassError>) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(PassError::ClientGone) => 1,
+        Err(_) => 2,
+    }
+}
+
+unsafe extern "C" fn send_head(pointer: RequestPointer, head: *const u8, length: usize) -> c_int {
+    // SAFETY: the host is within `serve`, and lends octets of the length it says.
+    unsafe {
+        with(pointer, 2, |served| match ResponseHead::decode(std::slice::from_raw_parts(head, length)) {
+            Ok(head) => {
+                served.response.begin(served.request, &head);
+                0
+            }
+            Err(_) => 2,
+        })
+    }
+}
+
+unsafe extern "C" fn send(pointer: RequestPointer, octets: *const u8, length: usize, flush: c_int) -> c_int {
+    // SAFETY: as in `send_head`.
+    unsafe {
+        with(pointer, 2, |served| {
+            let octets = if length == 0 { &[][..] } else { std::slice::from_raw_parts(octets, length) };
+            let written = served.response.write(served.request, octets);
+            told(written.and_then(|()| if flush == 0 { Ok(()) } else { served.response.flush(served.request) }))
+        })
+    }
+}
+
+unsafe extern "C" fn send_file(pointer: RequestPointer, fd: c_int, offset: u64, length: u64) -> c_int {
+    // SAFETY: as in `send_head`; the descriptor is the host's and open for the call.
+    unsafe {
+        with(pointer, 2, |served| match BorrowedFd::borrow_raw(fd).try_clone_to_owned() {
+            Ok(file) => told(served.response.write_file(file, offset, length)),
+            Err(_) => 2,
+        })
+    }
+}
+
+unsafe extern "C" fn write_log(pointer: RequestPointer, level: u8, text: *const u8, length: usize) {
+    // SAFETY: the host lends octets of the length it says.
+    let text = guard(String::new(), || String::from_utf8_lossy(unsafe { std::slice::from_raw_parts(text, length) }).into_owned());
+    let level = Level::from_octet(level);
+    if pointer.is_null() {
+        guard((), || log::main_server(level, &text));
+    } else {
+        // SAFETY: not null: the host is within `serve`.
+        unsafe { with(pointer, (), |served| log::request(served.request, level, &text)) }
+    }
+}

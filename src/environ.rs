@@ -1,0 +1,160 @@
+//! The environ: every key of PEP 3333 and CGI whose value is a `str`, as octets. The host adds what is Python's own.
+//! <https://peps.python.org/pep-3333/#environ-variables>
+
+#![forbid(unsafe_code)]
+
+use crate::apache::request::Request;
+use crate::apache::server;
+use crate::config::options::MapHeadToGet;
+use std::ffi::CString;
+use wire::head::Pair;
+
+/// What the environ says besides what the request itself knows.
+pub(crate) struct Names<'n> {
+    /// `mod_wsgi.process_group`.
+    pub(crate) process_group: &'n [u8],
+    /// `mod_wsgi.application_group`.
+    pub(crate) application_group: &'n [u8],
+    /// `mod_wsgi.callable_object`.
+    pub(crate) callable_object: &'n [u8],
+    /// `mod_wsgi.request_handler`.
+    pub(crate) handler: &'n [u8],
+    /// `mod_wsgi.handler_script`, empty for a script that is requested itself.
+    pub(crate) handler_script: &'n [u8],
+    /// `SCRIPT_NAME`.
+    pub(crate) script_name: &'n [u8],
+    /// `PATH_INFO`.
+    pub(crate) path_info: &'n [u8],
+    /// Whether the application sees `Authorization`.
+    pub(crate) pass_authorization: bool,
+    /// `WSGIMapHEADToGET`.
+    pub(crate) map_head_to_get: MapHeadToGet,
+}
+
+/// Variables of the request's environment that no application sees: they are CGI's, the process's, or httpd's own business.
+const HIDDEN: [&[u8]; 7] =
+    [b"GATEWAY_INTERFACE", b"PATH_TRANSLATED", b"REMOTE_IDENT", b"SERVER_SIGNATURE", b"LD_LIBRARY_PATH", b"PATH", b"HTTPS"];
+
+/// The pairs, later ones replacing earlier ones, and whether the scheme is https.
+pub(crate) fn build<'r>(request: &Request<'r>, names: &Names<'r>) -> (Vec<Pair<'r>>, bool) {
+    let mut pairs = Vec::with_capacity(64);
+    let mut https = request.is_https();
+    for (name, value) in request.environment().iter() {
+        if name == b"HTTPS" {
+            https |= value.eq_ignore_ascii_case(b"on") || value == b"1";
+        }
+        if !HIDDEN.contains(&name) && !name.starts_with(b"mod_wsgi.") {
+            pairs.push(Pair { name, value });
+        }
+    }
+    headers(request, names.pass_authorization, &mut pairs);
+    cgi(request, names, &mut pairs);
+    own(request, names, &mut pairs);
+    (pairs, https)
+}
+
+/// `HTTP_*`, `CONTENT_TYPE` and `CONTENT_LENGTH`.
+fn headers<'r>(request: &Request<'r>, pass_authorization: bool, pairs: &mut Vec<Pair<'r>>) {
+    let pool = request.pool();
+    for (name, value) in request.headers().iter() {
+        let known: Option<&'static [u8]> = match name.len() {
+            12 if name.eq_ignore_ascii_case(b"Content-Type") => Some(b"CONTENT_TYPE"),
+            14 if name.eq_ignore_ascii_case(b"Content-Length") => Some(b"CONTENT_LENGTH"),
+            _ => None,
+        };
+        let is_secret = name.eq_ignore_ascii_case(b"Authorization") && !pass_authorization;
+        // "Proxy" would become HTTP_PROXY, which HTTP clients take for their configuration (httpoxy).
+        if is_secret || name.eq_ignore_ascii_case(b"Proxy-Authorization") || name.eq_ignore_ascii_case(b"Proxy") {
+            continue;
+        }
+        let name = known.unwrap_or_else(|| {
+            let translate = |octet: &u8| if *octet == b'-' { b'_' } else { octet.to_ascii_uppercase() };
+            let translated: Vec<u8> = b"HTTP_".iter().copied().chain(name.iter().map(translate)).collect();
+            pool.string(&translated).to_bytes()
+        });
+        pairs.push(Pair { name, value });
+    }
+}
+
+/// The variables of CGI.
+fn cgi<'r>(request: &Request<'r>, names: &Names<'r>, pairs: &mut Vec<Pair<'r>>) {
+    let pool = request.pool();
+    let number = |number: u16| pool.string(number.to_string().as_bytes()).to_bytes();
+    let mut push = |name: &'static [u8], value: &'r [u8]| pairs.push(Pair { name, value });
+    let map_head = match names.map_head_to_get {
+        MapHeadToGet::Off => false,
+        MapHeadToGet::On => true,
+        MapHeadToGet::Auto => request.has_content_filter(),
+    };
+    push(b"REQUEST_METHOD", if map_head && request.is_get() { b"GET" } else { request.method() });
+    push(b"SCRIPT_NAME", names.script_name);
+    push(b"PATH_INFO", names.path_info);
+    push(b"QUERY_STRING", request.query());
+    push(b"REQUEST_URI", request.request_line().split(|octet| *octet == b' ').nth(1).unwrap_or(b""));
+    push(b"SERVER_PROTOCOL", request.protocol());
+    push(b"REQUEST_SCHEME", request.scheme());
+    push(b"SERVER_NAME", request.server_name());
+    push(b"SERVER_PORT", number(request.server_port()));
+    push(b"SERVER_SOFTWARE", server::description().to_bytes());
+    let (local, port) = request.local();
+    push(b"SERVER_ADDR", local.unwrap_or(b""));
+    if let Some(admin) = request.server().admin() {
+        push(b"SERVER_ADMIN", admin);
+    }
+    let (client, client_port) = request.client();
+    push(b"REMOTE_ADDR", client.unwrap_or(b""));
+    push(b"REMOTE_PORT", number(client_port));
+    let [root, prefix, context] = request.roots();
+    push(b"DOCUMENT_ROOT", root.unwrap_or(b""));
+    push(b"CONTEXT_PREFIX", prefix.unwrap_or(b""));
+    push(b"CONTEXT_DOCUMENT_ROOT", context.unwrap_or(b""));
+    push(b"SCRIPT_FILENAME", request.filename());
+    if let Some(user) = request.user() {
+        push(b"REMOTE_USER", user);
+    }
+    if let Some(kind) = request.auth_type() {
+        push(b"AUTH_TYPE", kind);
+    }
+    if let Some((uri, query, user)) = request.previous() {
+        push(b"REDIRECT_URL", uri.unwrap_or(b""));
+        if let Some(query) = query {
+            push(b"REDIRECT_QUERY_STRING", query);
+        }
+        if let (None, Some(user)) = (request.user(), user) {
+            push(b"REDIRECT_REMOTE_USER", user);
+        }
+    }
+    push(b"mod_wsgi.listener_host", request.listener_host());
+    push(b"mod_wsgi.listener_port", number(port));
+}
+
+/// The `mod_wsgi.*` keys whose values are text.
+fn own<'r>(request: &Request<'r>, names: &Names<'r>, pairs: &mut Vec<Pair<'r>>) {
+    let mut push = |name: &'static [u8], value: &'r [u8]| pairs.push(Pair { name, value });
+    push(b"mod_wsgi.process_group", names.process_group);
+    push(b"mod_wsgi.application_group", names.application_group);
+    push(b"mod_wsgi.callable_object", names.callable_object);
+    push(b"mod_wsgi.request_handler", names.handler);
+    push(b"mod_wsgi.handler_script", names.handler_script);
+    push(b"mod_wsgi.script_name", names.script_name);
+    push(b"mod_wsgi.path_info", names.path_info);
+    push(b"mod_wsgi.server_pid", request.pool().string(std::process::id().to_string().as_bytes()).to_bytes());
+    let (request_id, connection_id) = request.log_ids();
+    push(b"mod_wsgi.request_id", request_id.unwrap_or(b""));
+    if let Some(id) = connection_id {
+        push(b"mod_wsgi.connection_id", id);
+    }
+}
+
+/// Removes from the request every header whose name could be mistaken for another's once it is an environ key: `X_User` for `X-User`.
+pub(crate) fn remove_ambiguous_headers(request: &Request<'_>) {
+    let is_plain = |name: &[u8]| name.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-');
+    let headers = request.headers();
+    if headers.iter().all(|(name, _)| is_plain(name)) {
+        return;
+    }
+    let odd: Vec<CString> = headers.iter().filter(|(name, _)| !is_plain(name)).filter_map(|(name, _)| CString::new(name).ok()).collect();
+    for name in odd {
+        headers.unset(name.to_bytes());
+    }
+}
