@@ -10,6 +10,7 @@ mod configtest;
 mod daemon;
 mod directives;
 mod environ;
+mod examples;
 mod groups;
 mod hello;
 mod input;

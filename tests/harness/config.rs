@@ -82,6 +82,43 @@ impl Builder {
         self
     }
 
+    /// Copies a file of `conf-examples/scripts` to a folder of this server.
+    #[must_use]
+    pub(crate) fn example_script(self, name: &str, folder: &str) -> Self {
+        let text = read_example(&format!("scripts/{name}"));
+        self.file(&format!("{folder}/{name}"), &text)
+    }
+
+    /// Loads a file of `conf-examples`, with its `Define`s set as a person would, relative to this server's folder, and with its port.
+    #[must_use]
+    pub(crate) fn example(self, name: &str, defines: &[(&str, &str)]) -> Self {
+        self.example_without(name, defines, "\0")
+    }
+
+    /// The same without the lines that hold `text`.
+    #[must_use]
+    pub(crate) fn example_without(self, name: &str, defines: &[(&str, &str)], text: &str) -> Self {
+        let mut config = String::new();
+        let mut defined = BTreeSet::new();
+        for line in read_example(name).lines().filter(|line| !line.contains(text)) {
+            let mut words = line.split_whitespace();
+            let define = words.next().filter(|word| *word == "Define").and(words.next());
+            match define.and_then(|define| defines.iter().find(|(name, _)| *name == define)) {
+                Some((name, value)) => {
+                    defined.insert(*name);
+                    config.push_str(&format!("Define {name} {}\n", self.folder.path().join(value).display()));
+                }
+                None => {
+                    assert!(define.is_none(), "{name}: the test does not set {define:?}");
+                    config.push_str(&line.replace("*:80>", &format!("*:{}>", self.port)));
+                    config.push('\n');
+                }
+            }
+        }
+        assert_eq!(defined.len(), defines.len(), "{name} defines only {defined:?}");
+        self.config(&config)
+    }
+
     /// Adds directives.
     #[must_use]
     pub(crate) fn config(mut self, text: &str) -> Self {
@@ -229,4 +266,9 @@ impl Builder {
         text.push_str(&self.body);
         text
     }
+}
+
+fn read_example(name: &str) -> String {
+    let path = place::checkout().join("conf-examples").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

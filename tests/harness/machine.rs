@@ -54,6 +54,12 @@ pub(crate) fn httpd_group() -> String {
     group.name
 }
 
+/// The numbers of [`httpd_user`] and its group.
+pub(crate) fn server_ids() -> (u32, u32) {
+    let user = nix::unistd::User::from_name(httpd_user()).ok().flatten().expect("the user was found by name before");
+    (user.uid.as_raw(), user.gid.as_raw())
+}
+
 /// The server's executable.
 pub(crate) fn httpd() -> &'static Path {
     static HTTPD: OnceLock<PathBuf> = OnceLock::new();

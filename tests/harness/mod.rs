@@ -12,12 +12,13 @@ mod load;
 mod machine;
 mod place;
 mod processes;
+pub(crate) mod python;
 
 pub(crate) use client::{Client, Request, Response};
 pub(crate) use config::Builder;
 pub(crate) use httpd::Httpd;
 pub(crate) use load::Load;
-pub(crate) use machine::{UnderTest, is_root, not_on_this_machine, under_test, wsgi_module};
+pub(crate) use machine::{UnderTest, is_root, not_on_this_machine, server_ids, under_test, wsgi_module};
 pub(crate) use place::{Folder, wait_until};
 pub(crate) use processes::Process;
 

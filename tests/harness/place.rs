@@ -18,8 +18,7 @@ pub(crate) fn checkout() -> &'static Path {
 pub(crate) fn shared() -> &'static Path {
     static SHARED: OnceLock<PathBuf> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let reachable = checkout().ancestors().all(|folder| folder.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0));
-        let folder = if reachable || !super::is_root() {
+        let folder = if !super::is_root() || is_open_to_all(checkout()) {
             checkout().join(".build/shared")
         } else {
             let name = checkout().to_string_lossy().replace('/', "-");
@@ -29,6 +28,11 @@ pub(crate) fn shared() -> &'static Path {
         open_to_all(&folder);
         folder
     })
+}
+
+/// Whether everybody can enter `folder` and all those above it.
+pub(crate) fn is_open_to_all(folder: &Path) -> bool {
+    folder.ancestors().all(|folder| folder.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0))
 }
 
 /// Lets everybody read and enter `folder`, whatever the umask was.

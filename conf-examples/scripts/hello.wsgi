@@ -1,0 +1,3 @@
+"""What httpd loads of the Flask application in hello.py."""
+
+from hello import app as application  # noqa: F401

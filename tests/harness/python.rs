@@ -1,0 +1,117 @@
+//! Pythons for tests: virtual environments with packages from PyPI, and other versions of Python that the machine may have.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use super::place;
+
+/// The interpreter that everything runs on unless said otherwise.
+pub(crate) const PYTHON: &str = "/usr/bin/python3";
+
+/// A virtual environment with these packages, made once and kept for later runs, where the server's user can reach it.
+pub(crate) fn venv(name: &str, packages: &[&str]) -> PathBuf {
+    static MAKING: Mutex<()> = Mutex::new(());
+    // Tests that share one wait for the first of them; a failure there is a failure here.
+    let _alone = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let home = place::shared().join("venvs").join(name);
+    let stamp = home.join("packages.txt");
+    let wanted = packages.join(" ");
+    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        return home;
+    }
+    drop(std::fs::remove_dir_all(&home));
+    run(Command::new(PYTHON).args(["-m", "venv"]).arg(&home));
+    if !packages.is_empty() {
+        run(Command::new(home.join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
+            .args(packages));
+    }
+    std::fs::write(stamp, wanted).expect("the folder is ours");
+    home
+}
+
+/// Runs a command to its end, with an umask under which everybody can read what it makes.
+pub(crate) fn run(command: &mut Command) -> String {
+    let mut sh = Command::new("sh");
+    sh.args(["-c", "umask 022; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => sh.env(name, value),
+            None => sh.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        sh.current_dir(folder);
+    }
+    let output = sh.output().expect("there is a shell");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{command:?} failed: {text}");
+    text
+}
+
+/// A Python of another version than [`PYTHON`], at least 3.10, which the server's user can run: its prefix and version.
+pub(crate) fn another() -> Option<(PathBuf, String)> {
+    let usual = version(Path::new(PYTHON))?;
+    let prefixes = installed_prefixes();
+    let mut seen = HashSet::new();
+    prefixes.into_iter().rev().find_map(|prefix| {
+        let version = version(&prefix.join("bin/python3"))?;
+        let minor: u32 = version.strip_prefix("3.")?.parse().ok()?;
+        (version != usual && minor >= 10 && seen.insert(version.clone())).then(|| (reachable(&prefix, &version), version))
+    })
+}
+
+/// Where Pythons are that did not come with the system, oldest first.
+fn installed_prefixes() -> Vec<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let roots = [home.join(".pyenv/versions"), "/opt/pyenv/versions".into(), "/opt/python".into()];
+    let mut prefixes: Vec<PathBuf> =
+        roots.iter().filter_map(|root| std::fs::read_dir(root).ok()).flatten().flatten().map(|entry| entry.path()).collect();
+    prefixes.push("/usr/local".into());
+    prefixes.sort();
+    prefixes
+}
+
+/// Major and minor version of an interpreter, such as "3.12".
+fn version(python: &Path) -> Option<String> {
+    let code = "import sys; print('%d.%d' % sys.version_info[:2])";
+    let output = Command::new(python).args(["-I", "-c", code]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The prefix itself, or a copy where it lies in a folder that is closed to others, as a home directory often is.
+fn reachable(prefix: &Path, version: &str) -> PathBuf {
+    if !super::is_root() || place::is_open_to_all(prefix) {
+        return prefix.to_owned();
+    }
+    let copy = place::shared().join("pythons").join(version);
+    if copy.join("complete").exists() {
+        return copy;
+    }
+    std::fs::create_dir_all(&copy).expect("the shared folder is ours");
+    run(Command::new("sh").args([
+        "-c",
+        "tar -C \"$0\" --exclude=test --exclude=__pycache__ --exclude='*.a' -cf - bin lib | tar -C \"$1\" -xf -",
+        &prefix.to_string_lossy(),
+        &copy.to_string_lossy(),
+    ]));
+    relocate(&copy.join(format!("bin/python{version}")), prefix);
+    std::fs::write(copy.join("complete"), "").expect("the folder is ours");
+    copy
+}
+
+/// Lets a copied executable find the shared library beside it instead of where it was built.
+fn relocate(executable: &Path, prefix: &Path) {
+    let old = format!("{}/lib\0", prefix.display()).into_bytes();
+    let mut new = b"$ORIGIN/../lib".to_vec();
+    let mut octets = std::fs::read(executable).expect("the copy is there");
+    assert!(new.len() < old.len(), "the place of {} is too short to be replaced", prefix.display());
+    new.resize(old.len(), 0);
+    // One that is linked statically names no such folder, and needs none.
+    if let Some(at) = octets.windows(old.len()).position(|window| window == old) {
+        octets[at..at + old.len()].copy_from_slice(&new);
+        std::fs::write(executable, octets).expect("the copy is ours");
+    }
+}
