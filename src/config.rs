@@ -12,5 +12,6 @@ pub(crate) mod directives;
 pub(crate) mod expand;
 pub(crate) mod group;
 pub(crate) mod options;
+pub(crate) mod proxies;
 pub(crate) mod settings;
 pub(crate) mod value;
