@@ -61,36 +61,35 @@ pub(crate) enum Scheme {
 /// The changes that the headers `listed` make to the environ `get`. With `proxies`, they are believed of these peers only.
 pub(crate) fn changes<'e>(listed: &[String], proxies: Option<&[Network]>, get: impl Fn(&str) -> Option<&'e [u8]>) -> Changes {
     let mut changes = Changes::default();
-    let is_trusted =
-        |address: &[u8]| proxies.is_none_or(|proxies| address_of(address).is_some_and(|a| proxies.iter().any(|p| p.contains(a))));
-    let believed = get("REMOTE_ADDR").is_some_and(is_trusted);
+    let peer = get("REMOTE_ADDR").unwrap_or_default();
+    let believed = proxies.is_none_or(|proxies| is_one_of(proxies, peer));
     let known = || listed.iter().filter_map(|name| HEADERS.iter().find(|header| header.0 == name));
     for kind in [Kind::Client, Kind::Host, Kind::ServerName, Kind::Port, Kind::ScriptName, Kind::Scheme] {
         if !known().any(|header| header.1 == kind) {
             continue;
         }
         // The last one listed that is there.
-        let winner = known().filter(|header| believed && header.1 == kind && get(header.0).is_some()).next_back().map(|header| header.0);
+        let winner = known().rfind(|header| believed && header.1 == kind && get(header.0).is_some()).map(|header| header.0);
         changes.removed.extend(HEADERS.iter().filter(|header| header.1 == kind && Some(header.0) != winner).map(|header| header.0));
         if let Some((name, value)) = winner.and_then(|name| Some((name, get(name)?))) {
-            changes.believe(kind, name, value, proxies.is_some().then_some(&is_trusted));
+            changes.believe(kind, name, value, proxies);
         }
     }
     changes
 }
 
 impl Changes {
-    /// Takes over what one header says. `is_trusted` tells proxies apart from clients, where they can be told apart.
-    fn believe(&mut self, kind: Kind, name: &'static str, value: &[u8], is_trusted: Option<&dyn Fn(&[u8]) -> bool>) {
+    /// Takes over what one header says.
+    fn believe(&mut self, kind: Kind, name: &'static str, value: &[u8], proxies: Option<&[Network]>) {
         let mut set = |key, value: &[u8]| self.set.push((key, value.to_vec()));
         match kind {
             Kind::Client if name == "HTTP_X_FORWARDED_FOR" => {
                 let elements: Vec<_> = value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii).filter(|e| !e.is_empty()).collect();
-                let Some(is_trusted) = is_trusted else {
+                let Some(proxies) = proxies else {
                     return elements.first().into_iter().for_each(|first| set("REMOTE_ADDR", first));
                 };
                 // Each proxy has added its own peer at the end: as far as these are proxies of ours, they are believed.
-                let client = elements.iter().rposition(|element| !is_trusted(element)).unwrap_or(0);
+                let client = elements.iter().rposition(|element| !is_one_of(proxies, element)).unwrap_or(0);
                 if let Some(address) = elements.get(client) {
                     set("REMOTE_ADDR", address);
                     set("HTTP_X_FORWARDED_FOR", &elements[client..].join(&b", "[..]));
@@ -120,9 +119,10 @@ fn scheme(name: &str, value: &[u8]) -> Scheme {
     }
 }
 
-/// An address in numbers; a name is never looked up.
-fn address_of(text: &[u8]) -> Option<IpAddr> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+/// Whether the address belongs to a proxy. Only numbers are addresses: a name in a header is never looked up.
+fn is_one_of(proxies: &[Network], address: &[u8]) -> bool {
+    let address = std::str::from_utf8(address).ok().and_then(|address| address.parse::<IpAddr>().ok());
+    address.is_some_and(|address| proxies.iter().any(|network| network.contains(address)))
 }
 
 #[cfg(test)]
