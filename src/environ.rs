@@ -6,6 +6,9 @@
 use crate::apache::request::Request;
 use crate::apache::server;
 use crate::config::options::MapHeadToGet;
+use crate::config::proxies::{self, Scheme};
+use crate::config::value::Network;
+
 use std::ffi::CString;
 use wire::head::Pair;
 
@@ -29,6 +32,10 @@ pub(crate) struct Names<'n> {
     pub(crate) pass_authorization: bool,
     /// `WSGIMapHEADToGET`.
     pub(crate) map_head_to_get: MapHeadToGet,
+    /// `WSGITrustedProxyHeaders`, as environ keys.
+    pub(crate) trusted_headers: &'n [String],
+    /// `WSGITrustedProxies`.
+    pub(crate) trusted_proxies: Option<&'n [Network]>,
 }
 
 /// Variables of the request's environment that no application sees: they are CGI's, the process's, or httpd's own business.
@@ -38,7 +45,7 @@ const HIDDEN: [&[u8]; 7] =
 /// The pairs, later ones replacing earlier ones, and whether the scheme is https.
 pub(crate) fn build<'r>(request: &Request<'r>, names: &Names<'r>) -> (Vec<Pair<'r>>, bool) {
     let mut pairs = Vec::with_capacity(64);
-    let mut https = request.is_https();
+    let mut https = false;
     for (name, value) in request.environment().iter() {
         if name == b"HTTPS" {
             https |= value.eq_ignore_ascii_case(b"on") || value == b"1";
@@ -50,7 +57,23 @@ pub(crate) fn build<'r>(request: &Request<'r>, names: &Names<'r>) -> (Vec<Pair<'
     headers(request, names.pass_authorization, &mut pairs);
     cgi(request, names, &mut pairs);
     own(request, names, &mut pairs);
+    let scheme = if names.trusted_headers.is_empty() { Scheme::Unsaid } else { trust(request, names, &mut pairs) };
+    let https = match scheme {
+        Scheme::Unsaid => https || request.is_https(),
+        Scheme::Unknown => https,
+        Scheme::Http => false,
+        Scheme::Https => true,
+    };
     (pairs, https)
+}
+
+/// Takes over what a trusted proxy says, and removes what is not to be believed.
+fn trust<'r>(request: &Request<'r>, names: &Names<'r>, pairs: &mut Vec<Pair<'r>>) -> Scheme {
+    let get = |name: &str| pairs.iter().rev().find(|pair| pair.name == name.as_bytes()).map(|pair| pair.value);
+    let changes = proxies::changes(names.trusted_headers, names.trusted_proxies, get);
+    pairs.retain(|pair| !changes.removed.iter().any(|name| pair.name == name.as_bytes()));
+    pairs.extend(changes.set.iter().map(|(name, value)| Pair { name: name.as_bytes(), value: request.pool().string(value).to_bytes() }));
+    changes.scheme
 }
 
 /// `HTTP_*`, `CONTENT_TYPE` and `CONTENT_LENGTH`.
@@ -115,12 +138,12 @@ fn cgi<'r>(request: &Request<'r>, names: &Names<'r>, pairs: &mut Vec<Pair<'r>>) 
     if let Some(kind) = request.auth_type() {
         push(b"AUTH_TYPE", kind);
     }
-    if let Some((uri, query, user)) = request.previous() {
-        push(b"REDIRECT_URL", uri.unwrap_or(b""));
-        if let Some(query) = query {
+    if let Some(previous) = request.previous() {
+        push(b"REDIRECT_URL", previous.uri.unwrap_or(b""));
+        if let Some(query) = previous.query {
             push(b"REDIRECT_QUERY_STRING", query);
         }
-        if let (None, Some(user)) = (request.user(), user) {
+        if let (None, Some(user)) = (request.user(), previous.user) {
             push(b"REDIRECT_REMOTE_USER", user);
         }
     }

@@ -5,12 +5,21 @@
 use crate::apache::pool::Pool;
 use crate::apache::server::{self, Server};
 use crate::apache::{child, log};
-use crate::config::options::{Global, InterpreterOptions};
+use crate::config::options::Global;
 use crate::{daemon, embedded};
 use std::path::PathBuf;
 use wire::codes;
 use wire::log::Level;
-use wire::settings::{EmbeddedSettings, Import, Octets, Python};
+use wire::settings::EmbeddedSettings;
+
+/// The configuration has been read as a whole, by `configtest` too: what only the whole can show to be wrong. Returns whether it is right.
+pub(crate) fn check(main: Server<'_>) -> bool {
+    let unknown = main.global().map(Global::unknown_groups).unwrap_or_default();
+    for group in &unknown {
+        log::server(main, codes::GROUP_UNDEFINED.level, &codes::GROUP_UNDEFINED.line(group));
+    }
+    unknown.is_empty()
+}
 
 /// The real reading of the configuration is complete: in the parent, at its start and at each restart.
 pub(crate) fn start(pool: Pool<'_>, main: Server<'_>) {
@@ -37,10 +46,7 @@ const IMPLEMENTATION: &std::ffi::CStr =
 pub(crate) fn start_child(pool: Pool<'_>, main: Server<'_>) {
     daemon::start_child();
     let Some(global) = main.global() else { return };
-    if global.restrict_embedded == Some(true)
-        && !global.mentions.needs_embedded
-        && !global.imports.iter().any(|import| import.needs_embedded)
-    {
+    if !global.allows_embedded() {
         return;
     }
     embedded::prepare(embedded_settings(main, global));
@@ -66,46 +72,20 @@ fn expects_embedded(main: Server<'_>, global: &Global) -> bool {
 }
 
 fn embedded_settings(main: Server<'_>, global: &Global) -> EmbeddedSettings {
-    let imports = global.imports.iter().filter(|import| import.process_group.is_empty()).map(|import| Import {
-        script: Octets::from(import.script.clone()),
-        application_group: Octets::from(import.application_group.clone()),
-    });
-    let mut python = python(global, &global.interpreter);
-    python.path = octets_of(global.interpreter.python_path.as_deref().unwrap_or_default());
-    python.eggs = global.python_eggs.clone().map(Octets::from);
-    EmbeddedSettings { python, imports: imports.collect(), log_level: main.log_level() }
+    EmbeddedSettings { python: global.embedded_python(facts()), imports: global.imports_of(b""), log_level: main.log_level() }
 }
 
-/// What Python is told in either mode; path and eggs are the caller's.
-pub(crate) fn python(global: &Global, options: &InterpreterOptions) -> Python {
+/// Facts about httpd for the application's modules.
+pub(crate) fn facts() -> wire::settings::Server {
     let mpm = child::mpm();
-    Python {
-        home: global.python_home.clone().map(Octets::from),
-        path: Vec::new(),
-        eggs: None,
-        optimize: global.python_optimize.unwrap_or(0),
-        dont_write_bytecode: global.dont_write_bytecode.unwrap_or(false),
-        warnings: global.python_warnings.clone(),
-        hash_seed: global.python_hash_seed.clone(),
-        switch_interval: options.switch_interval,
-        restrict_stdin: options.restrict_stdin.unwrap_or(false),
-        restrict_stdout: options.restrict_stdout.unwrap_or(false),
-        restrict_signal: options.restrict_signal.unwrap_or(true),
-        destroy_interpreter: global.destroy_interpreter.unwrap_or(true),
-        server: wire::settings::Server {
-            apache_version: server::version(),
-            description: server::description().to_string_lossy().into_owned(),
-            mpm_name: server::mpm_name().to_string_lossy().into_owned(),
-            build_date: server::built().to_string_lossy().into_owned(),
-            maximum_processes: mpm.processes,
-            threads_per_process: mpm.threads,
-        },
+    wire::settings::Server {
+        apache_version: server::version(),
+        description: server::description().to_string_lossy().into_owned(),
+        mpm_name: server::mpm_name().to_string_lossy().into_owned(),
+        build_date: server::built().to_string_lossy().into_owned(),
+        maximum_processes: mpm.processes,
+        threads_per_process: mpm.threads,
     }
-}
-
-/// Paths as they travel.
-pub(crate) fn octets_of(paths: &[Vec<u8>]) -> Vec<Octets> {
-    paths.iter().cloned().map(Octets::from).collect()
 }
 
 /// A file of ours, beside mod_wsgi.so.

@@ -27,6 +27,7 @@ pub(super) fn register() {
     unsafe {
         ffi::ap_hook_translate_name(Some(translate_name), AFTER.0.as_ptr(), BEFORE.0.as_ptr(), ffi::APR_HOOK_MIDDLE);
         ffi::ap_hook_handler(Some(handler), std::ptr::null(), std::ptr::null(), ffi::APR_HOOK_MIDDLE);
+        ffi::ap_hook_check_config(Some(check_config), std::ptr::null(), std::ptr::null(), ffi::APR_HOOK_MIDDLE);
         ffi::ap_hook_post_config(Some(post_config), std::ptr::null(), std::ptr::null(), ffi::APR_HOOK_MIDDLE);
         ffi::ap_hook_child_init(Some(child_init), std::ptr::null(), std::ptr::null(), ffi::APR_HOOK_MIDDLE);
     }
@@ -44,6 +45,20 @@ unsafe extern "C" fn handler(request: *mut ffi::request_rec) -> c_int {
     guard(Status::INTERNAL_SERVER_ERROR, || {
         // SAFETY: httpd runs a handler on one thread and keeps the request alive throughout.
         unsafe { Request::lend(request, crate::request::handle) }
+    })
+    .raw()
+}
+
+unsafe extern "C" fn check_config(
+    _configuration: *mut ffi::apr_pool_t,
+    _log: *mut ffi::apr_pool_t,
+    _temporary: *mut ffi::apr_pool_t,
+    server: *mut ffi::server_rec,
+) -> c_int {
+    guard(Status::INTERNAL_SERVER_ERROR, || {
+        // SAFETY: httpd gives the main server of the configuration.
+        let right = crate::server::check(unsafe { Server::lend(server) });
+        if right { Status::OK } else { Status::INTERNAL_SERVER_ERROR }
     })
     .raw()
 }

@@ -17,7 +17,7 @@ pub(super) struct ServerConfig {
 
 /// The record. httpd writes to it while it has one thread: the index, the handle.
 #[unsafe(no_mangle)]
-#[expect(non_upper_case_globals, reason = "LoadModule names it")]
+#[expect(unreachable_pub, reason = "LoadModule names it, and finds it by its symbol")]
 pub static mut wsgi_module: ffi::module = ffi::module {
     version: ffi::MODULE_MAGIC_NUMBER_MAJOR,
     minor_version: 0,

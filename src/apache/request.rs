@@ -33,6 +33,16 @@ pub(crate) enum FileKind {
     File,
 }
 
+/// A request that an internal redirect has replaced.
+pub(crate) struct Previous<'r> {
+    /// The decoded path of its URL.
+    pub(crate) uri: Option<&'r [u8]>,
+    /// Its query string.
+    pub(crate) query: Option<&'r [u8]>,
+    /// Its authenticated user.
+    pub(crate) user: Option<&'r [u8]>,
+}
+
 /// What a hook of ours leaves for a later one.
 struct Notes {
     alias: Arc<AliasOptions>,
@@ -98,12 +108,6 @@ impl<'r> Request<'r> {
     pub(crate) fn keeps_level(&self, level: Level) -> bool {
         // SAFETY: the request is live.
         c_int::from(level as u8) <= unsafe { ffi::ap_get_request_module_loglevel(self.raw(), module::index()) }
-    }
-
-    /// The lowest level that the log keeps.
-    pub(crate) fn log_level(&self) -> u8 {
-        // SAFETY: the request is live.
-        u8::try_from(unsafe { ffi::ap_get_request_module_loglevel(self.raw(), module::index()) }.clamp(0, 15)).unwrap_or(0)
     }
 
     /// Remembers which alias mapped the request.
@@ -247,11 +251,11 @@ impl<'r> Request<'r> {
         self.octets(self.fields().ap_auth_type)
     }
 
-    /// The request that an internal redirect replaced: its URL, query and user.
-    pub(crate) fn previous(&self) -> Option<(Option<&'r [u8]>, Option<&'r [u8]>, Option<&'r [u8]>)> {
+    /// The request that an internal redirect replaced.
+    pub(crate) fn previous(&self) -> Option<Previous<'r>> {
         // SAFETY: null or a live request, which lives longer than the one that replaced it.
         let previous = unsafe { self.fields().prev.as_ref() }?;
-        Some((self.octets(previous.uri), self.octets(previous.args), self.octets(previous.user)))
+        Some(Previous { uri: self.octets(previous.uri), query: self.octets(previous.args), user: self.octets(previous.user) })
     }
 
     /// The client's address as httpd knows it, and the port of the TCP peer.
@@ -416,11 +420,6 @@ impl<'r> Request<'r> {
     pub(crate) fn set_content_length(&mut self, length: u64) {
         // SAFETY: the request is live.
         unsafe { ffi::ap_set_content_length(self.raw(), i64::try_from(length).unwrap_or(i64::MAX)) }
-    }
-
-    /// Octets of the response body that went to the client.
-    pub(crate) fn octets_sent(&self) -> i64 {
-        self.fields().bytes_sent
     }
 
     /// Continues with another URL of this server, as GET.

@@ -18,8 +18,6 @@ impl Status {
     pub(crate) const FORBIDDEN: Self = Self(403);
     /// 404.
     pub(crate) const NOT_FOUND: Self = Self(404);
-    /// 408.
-    pub(crate) const REQUEST_TIMEOUT: Self = Self(408);
     /// 411.
     pub(crate) const LENGTH_REQUIRED: Self = Self(411);
     /// 413.

@@ -1,7 +1,7 @@
 //! APR's tables: headers, environments, notes. Names are compared without regard to case.
 
 use super::ffi;
-use super::pool::{self, Pool, c_string};
+use super::pool::{self, c_string};
 use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -63,11 +63,5 @@ impl<'t> Table<'t> {
             // SAFETY: keys and values are strings of the table's pool, or null.
             unsafe { Some((pool::octets(entry.key)?, pool::octets(entry.val).unwrap_or(b""))) }
         })
-    }
-
-    /// A new, empty table.
-    pub(crate) fn new(pool: Pool<'t>) -> Self {
-        // SAFETY: the pool is live within 't.
-        unsafe { Self::lend(ffi::apr_table_make(pool.raw(), 8)) }
     }
 }

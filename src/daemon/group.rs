@@ -9,8 +9,9 @@ use crate::apache::{child, log};
 use crate::config::directives::ServerKey;
 use crate::config::group::Group;
 use crate::config::options::Global;
-use crate::embedded::interpreter_of as embedded_interpreter;
-use crate::server::{beside_us, octets_of, python};
+use crate::config::settings::group::GroupFacts;
+use crate::embedded::interpreter_of;
+use crate::server::{beside_us, facts};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use parking_lot::{Mutex, RwLock};
@@ -27,7 +28,7 @@ use sys::process::{Bounds, Program, spawn};
 use wire::codes;
 use wire::control::{CONTROL_FD, LISTENER_FD, ToSupervisor};
 use wire::counters::{Counters, Shape};
-use wire::settings::{GroupSettings, Identity, Import, Limits, Octets, Reload, Timeouts};
+use wire::settings::GroupSettings;
 
 /// A group as requests see it.
 pub(super) struct Served {
@@ -56,7 +57,6 @@ pub(super) struct Served {
 /// A group's processes as the parent keeps them.
 struct Running {
     name: String,
-    identity: Identity,
     socket: PathBuf,
     secret: [u8; 16],
     listener: OwnedFd,
@@ -188,16 +188,14 @@ fn start_group(
     group: &Group,
     server: Server<'_>,
 ) -> Result<Served, StartError> {
-    let options = &group.options;
-    let backlog = options.queue_limit.or(options.listen_backlog).unwrap_or(100);
-    let identity = identity(group);
+    let backlog = group.options.queue_limit.or(group.options.listen_backlog).unwrap_or(100);
     let index = match running.iter().position(|old| old.name == group.name) {
         Some(index) => index,
         None => {
             let (socket, listener) = listen(pool, global, running.len() + 1, group, backlog)?;
             let secret = secret().map_err(StartError::Secret)?;
             let name = group.name.clone();
-            running.push(Running { name, identity: identity.clone(), socket, secret, listener, backlog, supervisor: None, last: None });
+            running.push(Running { name, socket, secret, listener, backlog, supervisor: None, last: None });
             running.len() - 1
         }
     };
@@ -206,31 +204,30 @@ fn start_group(
         sys::socket::set_backlog(&kept.listener, backlog);
         kept.backlog = backlog;
     }
-    if kept.identity != identity {
+    let settings = settings(main, global, group, server, kept.secret);
+    if kept.last.as_ref().is_some_and(|last| last.settings.identity != settings.identity) {
         // Only root can take on another identity, and the supervisor has given that up: a new one is needed, on the same socket.
         stop_supervisor(kept);
         kept.supervisor = None;
-        kept.identity = identity.clone();
     }
-    let settings = settings(main, global, group, server, kept.secret, identity);
     let shape = Shape::new(settings.processes, settings.threads);
     let (memory, counters) = SharedWords::create(c"mod_wsgi counters", shape.words())?;
-    Counters::format(&counters, shape);
+    let _shape_fits = Counters::format(&counters, shape);
     let log = server.error_log().map_err(StartError::Log)?;
     kept.last = Some(Configuration { settings, log, counters: memory });
     configure(kept)?;
-    let socket_timeout = options.socket_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or_else(|| server.timeout());
+    let front = group.front(server.timeout());
     Ok(Served {
         name: group.name.clone(),
         socket: kept.socket.clone(),
         secret: kept.secret,
         group: group.clone(),
         counters,
-        connect_timeout: options.connect_timeout.unwrap_or(Duration::from_secs(15)),
-        socket_timeout,
-        queue_timeout: options.queue_timeout.filter(|timeout| !timeout.is_zero()),
-        refuses_when_full: options.queue_limit.is_some(),
-        body_spool_limit: options.body_spool_limit.unwrap_or(BODY_SPOOL_LIMIT),
+        connect_timeout: front.connect_timeout,
+        socket_timeout: front.socket_timeout,
+        queue_timeout: Some(front.queue_timeout).filter(|timeout| !timeout.is_zero()),
+        refuses_when_full: group.options.queue_limit.is_some(),
+        body_spool_limit: group.options.body_spool_limit.unwrap_or(BODY_SPOOL_LIMIT),
     })
 }
 
@@ -352,84 +349,28 @@ fn remove_stale(prefix: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let pid = name.to_str().and_then(|name| name.strip_prefix(base)?.strip_prefix('.')?.strip_suffix(".sock")?.split_once('.'));
-        if let Some(pid) = pid.and_then(|(pid, _)| pid.parse::<i32>().ok()) {
-            if nix::sys::signal::kill(Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH) {
-                let _gone_already = nix::unistd::unlink(&entry.path());
-            }
+        let is_gone = |pid: i32| nix::sys::signal::kill(Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH);
+        if pid.and_then(|(pid, _)| pid.parse().ok()).is_some_and(is_gone) {
+            let _gone_already = nix::unistd::unlink(&entry.path());
         }
     }
 }
 
-fn identity(group: &Group) -> Identity {
-    let options = &group.options;
+/// What the group's processes are told.
+fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>, secret: [u8; 16]) -> GroupSettings {
+    let home = group.python_home(global).map(|home| PathBuf::from(OsStr::from_bytes(home)));
     let ours = child::identity();
-    let number = |id: &Option<crate::config::group::Id>, default: Option<u32>| default.map(|own| id.as_ref().map_or(own, |id| id.number));
-    Identity {
-        uid: number(&options.user, ours.map(|(uid, _)| uid)),
-        gid: number(&options.group, ours.map(|(_, gid)| gid)),
-        groups: options.supplementary_groups.clone(),
-        chroot: options.chroot.clone().map(Octets::from),
-        cpu_priority: options.cpu_priority.unwrap_or(0),
-    }
-}
-
-fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>, secret: [u8; 16], identity: Identity) -> GroupSettings {
-    let options = &group.options;
-    let octets = |value: &Option<Vec<u8>>| value.clone().map(Octets::from);
-    let mut python = python(global, &global.interpreter);
-    python.home = octets(&options.python_home).or(python.home);
-    python.path = octets_of(options.python_path.as_deref().unwrap_or_default());
-    python.eggs = octets(&options.python_eggs);
-    python.switch_interval = options.switch_interval.or(python.switch_interval);
-    let home = python.home.as_ref().map(|home| PathBuf::from(OsStr::from_bytes(home)));
-    let interpreter = embedded_interpreter(home.as_deref());
-    let imports = global.imports.iter().filter(|import| import.process_group == group.name.as_bytes()).map(|import| Import {
-        script: Octets::from(import.script.clone()),
-        application_group: Octets::from(import.application_group.clone()),
-    });
-    let name = group.name.as_bytes();
-    let uses_global = global.mentions.global_in.iter().any(|named| named.as_deref().is_none_or(|named| named == name));
-    let timeout = |given: Option<Duration>, default: u64| given.unwrap_or(Duration::from_secs(default));
-    GroupSettings {
-        name: group.name.clone(),
-        secret,
-        peers: child::identity().map_or_else(|| vec![nix::unistd::geteuid().as_raw()], |(uid, _)| vec![uid]),
-        defined_at: group.place.to_string(),
-        identity,
-        limits: Limits {
-            cpu_time: options.cpu_time_limit.unwrap_or(0),
-            memory: options.memory_limit.unwrap_or(0),
-            virtual_memory: options.virtual_memory_limit.unwrap_or(0),
+    group.settings(
+        global,
+        GroupFacts {
+            secret,
+            peers: vec![ours.map_or_else(|| nix::unistd::geteuid().as_raw(), |(uid, _)| uid)],
+            interpreter: interpreter_of(home.as_deref()).into_os_string().into_vec(),
+            host: beside_us("mod_wsgi_python.so").into_os_string().into_vec(),
+            server: facts(),
+            log_level: server.log_level(),
+            user_and_group: ours,
+            timeout: main.timeout(),
         },
-        processes: options.processes.unwrap_or(1),
-        multiprocess: options.processes.is_some(),
-        threads: options.threads.unwrap_or(15),
-        umask: options.umask,
-        home: octets(&options.home),
-        lang: octets(&options.lang),
-        locale: octets(&options.locale),
-        display_name: octets(&options.display_name),
-        stack_size: options.stack_size.unwrap_or(0),
-        maximum_requests: options.maximum_requests.unwrap_or(0),
-        listen_backlog: options.listen_backlog.unwrap_or(100),
-        timeouts: Timeouts {
-            startup: timeout(options.startup_timeout, 0),
-            shutdown: timeout(options.shutdown_timeout, 5),
-            deadlock: timeout(options.deadlock_timeout, 300),
-            inactivity: timeout(options.inactivity_timeout, 0),
-            request: timeout(options.request_timeout, 0),
-            interrupt: timeout(options.interrupt_timeout, 0),
-            graceful: timeout(options.graceful_timeout, 15),
-            eviction: timeout(options.eviction_timeout, 0),
-            restart_interval: timeout(options.restart_interval, 0),
-            socket: options.socket_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or_else(|| main.timeout()),
-        },
-        reload: options.reload.unwrap_or(Reload::Switch),
-        interpreter: Octets::from(interpreter.into_os_string().into_vec()),
-        host: Octets::from(beside_us("mod_wsgi_python.so").into_os_string().into_vec()),
-        python,
-        imports: imports.collect(),
-        uses_global,
-        log_level: server.log_level(),
-    }
+    )
 }

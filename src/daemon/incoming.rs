@@ -88,7 +88,8 @@ impl Incoming {
         self.end = self.buffer.len().min(self.end + octets);
     }
 
-    /// Whether nothing is left over, as at the end of a response.
+    /// Whether nothing is left over.
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end && self.body_left == 0
     }

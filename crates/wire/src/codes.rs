@@ -124,6 +124,7 @@ codes! {
     GROUP_DOWN = 343, Error, "A request is for a daemon group without workers.", "the log says before why none can be started";
     SUPERVISOR_DIED = 344, Error, "The supervisor of a daemon group has ended without having been told to.", "another one is started";
     GROUP_START = 345, Alert, "A daemon group could not be started.", "correct it and restart httpd; all other groups are served";
+    GROUP_UNDEFINED = 347, Alert, "A directive names a daemon group that no WSGIDaemonProcess defines: httpd does not start.", "";
     NO_EFFECT_YET = 346, Warn, "A directive or option is understood and has no effect in this version.", "";
 }
 
