@@ -263,14 +263,18 @@ def application(environ, start_response):
     time.sleep(0.1)
     os.kill(forked, signal.SIGTERM)
     status = os.waitpid(forked, 0)[1]
+    returning = os.fork()
+    if returning == 0:
+        raise SystemExit(3)
+    ended = os.waitpid(returning, 0)[1]
     start_response('200 OK', [])
-    return [repr((len(listed), sleeper.wait(5), os.WTERMSIG(status))).encode()]
+    return [repr((len(listed), sleeper.wait(5), os.WTERMSIG(status), os.WIFEXITED(ended))).encode()]
 "#,
     );
     let worker = Worker::serving(folder, &settings());
     let (_, body, _) = answer(ask(&worker, &script, b""));
     // Standard streams, and the folder that ls reads.
-    assert_eq!(String::from_utf8_lossy(&body), "(4, -15, 15)");
+    assert_eq!(String::from_utf8_lossy(&body), "(4, -15, 15, True)");
     assert_eq!(answer(ask(&worker, &script, b"")).1, body, "the worker itself was not told to end");
 }
 

@@ -79,6 +79,8 @@ pub(super) struct Connection {
     timeout: Duration,
     ended: bool,
     broken: bool,
+    /// The process that speaks: one that the application forks has the same socket, and must be silent.
+    owner: u32,
 }
 
 impl Connection {
@@ -86,7 +88,7 @@ impl Connection {
     pub(super) fn new(socket: OwnedFd, timeout: Duration, memory: Memory) -> Self {
         let Memory { incoming, pending, head } = memory;
         let incoming = Incoming::new(incoming);
-        Self { socket, incoming, descriptors: Vec::new(), pending, head, timeout, ended: false, broken: false }
+        Self { socket, incoming, descriptors: Vec::new(), pending, head, timeout, ended: false, broken: false, owner: std::process::id() }
     }
 
     /// Closes the connection and gives its memory back.
@@ -104,9 +106,14 @@ impl Connection {
         self.socket.as_fd()
     }
 
-    /// Whether sending has failed for good.
+    /// Whether this process can send nothing, or may not.
     pub(super) fn is_broken(&self) -> bool {
-        self.broken
+        self.broken || self.is_foreign()
+    }
+
+    /// Whether this process is not the one whose connection it is.
+    pub(super) fn is_foreign(&self) -> bool {
+        std::process::id() != self.owner
     }
 
     /// Whether [`Connection::part`] has something without waiting.
@@ -144,7 +151,7 @@ impl Connection {
 
     /// Receives what is there; `false` when that is nothing.
     fn receive(&mut self) -> Result<bool, ConnectionError> {
-        if self.ended {
+        if self.ended || self.is_foreign() {
             return Err(ConnectionError::Gone);
         }
         match socket::receive(&self.socket, self.incoming.room(), &mut self.descriptors) {
@@ -175,14 +182,14 @@ impl Connection {
         self.transmit(tail, None, patience)
     }
 
-    /// Sends the pending frames, and then `frame` with a descriptor beside it, waiting at most the socket timeout.
+    /// Sends the pending frames and then `frame`, with a descriptor beside them, waiting at most the socket timeout. The peer knows by
+    /// the order of frames and of descriptors which belong together.
     pub(super) fn send_descriptor(&mut self, frame: &[u8], descriptor: BorrowedFd<'_>) -> Result<(), ConnectionError> {
-        self.flush(Patience::Timeout)?;
         self.transmit(&[frame], Some(descriptor), Patience::Timeout).map(drop)
     }
 
     fn transmit(&mut self, tail: &[&[u8]], descriptor: Option<BorrowedFd<'_>>, patience: Patience) -> Result<Sent, ConnectionError> {
-        if self.broken {
+        if self.is_broken() {
             return Err(ConnectionError::Gone);
         }
         let total = self.pending.len() + tail.iter().map(|part| part.len()).sum::<usize>();
@@ -253,7 +260,7 @@ impl Connection {
     /// Lets httpd read what was sent before the connection is closed: closing a Unix socket that holds unread octets resets it, and httpd
     /// would lose the end of the response. httpd stops sending when it sees the end.
     pub(super) fn linger(&mut self) {
-        if self.broken || self.ended || self.is_read_up() {
+        if self.is_broken() || self.ended || self.is_read_up() {
             return;
         }
         let _closed_by_drop_anyway = shutdown(self.socket.as_raw_fd(), Shutdown::Write);

@@ -147,6 +147,10 @@ impl Service {
             frames.log(code.level, &code.line(format_args!("[script {}] the request is lost", head.filename.escape_ascii())));
             Outcome::Failed
         });
+        // A process that the application has forked and that came back to here must not answer for its parent, nor go on as a worker.
+        if frames.is_foreign() {
+            sys::process::exit_now(0);
+        }
         // Before the last octets leave: whoever has read the answer must not find its request still counted as running.
         if let Some(slot) = self.slot() {
             slot.finish(thread);

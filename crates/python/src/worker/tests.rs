@@ -259,7 +259,9 @@ fn threads_survive_panics_and_end_when_they_are_told() {
         let mut slow = ask(b"slow");
         std::thread::sleep(Duration::from_millis(30));
         assert!(!pool.has_ended());
+        let mut queued = ask(b"");
         pool.end();
+        assert!(matches!(queued.rest().last(), Some((Kind::End, _))), "what one of ours was woken for is served");
         assert!(matches!(slow.rest().last(), Some((Kind::End, _))), "what has begun is finished");
     });
     assert!(pool.has_ended());
