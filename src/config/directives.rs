@@ -117,7 +117,7 @@ impl Definition {
                 if global.open_block().is_some() && self.context != Context::GlobalOrBlock {
                     return Err(DirectiveError::NotInBlock { directive: self.name().to_owned() });
                 }
-                self.mention(site, &mut global.mentions);
+                self.mention(site, raw, &mut global.mentions);
                 match apply {
                     Apply::Global(apply) | Apply::Block(apply) => apply(site, raw, global),
                     Apply::Server(apply) => apply(site, raw, server, global),
@@ -127,13 +127,19 @@ impl Definition {
         }
     }
 
-    fn mention(&self, site: &Site<'_>, mentions: &mut Mentions) {
+    fn mention(&self, site: &Site<'_>, raw: &[u8], mentions: &mut Mentions) {
         match self.effect {
             Effect::Works => {}
+            Effect::NotYet(_) if switches_off(raw.trim_ascii()) => {}
             Effect::NotYet(_) => mentions.note(Notice::not_yet(self.name(), site.place())),
             Effect::Replaced(by) => mentions.note(Notice::replaced(self.name(), by, site.place())),
         }
     }
+}
+
+/// Whether a value asks for what happens anyway without the directive or option: then it is no news that it has no effect.
+fn switches_off(value: &[u8]) -> bool {
+    [&b"0"[..], b"off", b"none"].iter().any(|off| value.eq_ignore_ascii_case(off))
 }
 
 /// The definition of the directive `name`, compared as httpd does.
@@ -380,10 +386,11 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_told_once_per_directive() {
         let mut reader = Reader::new();
+        reader.read("WSGIServerMetrics Off");
         reader.line = 7;
         reader.read("WSGIServerMetrics On");
         reader.line = 8;
-        reader.read("WSGIServerMetrics Off");
+        reader.read("WSGIServerMetrics On");
         reader.read("WSGIVerboseDebugging Off");
         let notices = &reader.global.mentions.notices;
         assert_eq!(notices.len(), 2);

@@ -2,10 +2,11 @@
 
 use super::daemon_options;
 use super::daemon_values::Value;
-use super::{Apply, Context, Definition, DirectiveError, Effect, Site};
+use super::{Apply, Context, Definition, DirectiveError, Effect, Site, switches_off};
 use crate::config::group::{Group, GroupOptions};
 use crate::config::options::{Global, Mentions, Notice, ServerOptions};
 use crate::config::value::{Arguments, NoOption, text};
+use wire::settings::Reload;
 
 pub(super) const DAEMON_PROCESS: Definition = Definition {
     name: c"WSGIDaemonProcess",
@@ -44,11 +45,18 @@ fn read_option(
     let subject = format!("{name}= of {}", site.directive);
     match definition.effect {
         Effect::Works => {}
+        Effect::NotYet(_) if switches_off(value) => {}
         Effect::NotYet(_) => mentions.note(Notice::not_yet(&subject, site.place())),
         Effect::Replaced(by) => mentions.note(Notice::replaced(&subject, by, site.place())),
     }
-    if name == "threads" && options.threads == Some(0) {
-        mentions.note(Notice::not_yet(&format!("threads=0 of {}", site.directive), site.place()));
+    // Two options work but for one of their values.
+    let lacks_effect = match name {
+        "threads" => options.threads == Some(0),
+        "reload" => options.reload == Some(Reload::Strict),
+        _ => false,
+    };
+    if lacks_effect {
+        mentions.note(Notice::not_yet(&format!("{name}={} of {}", text(value), site.directive), site.place()));
     }
     Ok(())
 }
@@ -180,7 +188,8 @@ mod tests {
     #[test]
     fn an_option_without_effect_is_told_once() {
         let mut reader = Reader::new();
-        reader.read("WSGIDaemonProcess a inactivity-timeout=60").read("WSGIDaemonProcess b inactivity-timeout=30 threads=0");
+        reader.read("WSGIDaemonProcess off deadlock-timeout=0 header-buffer-size=0 server-metrics=Off");
+        reader.read("WSGIDaemonProcess a inactivity-timeout=60").read("WSGIDaemonProcess b inactivity-timeout=30 threads=0 reload=switch");
         let texts: Vec<_> = reader.global.mentions.notices.iter().map(|notice| notice.text.as_str()).collect();
         assert_eq!(
             texts,

@@ -93,7 +93,7 @@ static OPTIONS: &[Definition] = &[
     works("memory-limit", |v, o| v.amount(&mut o.memory_limit, "memory limit", 0)),
     works("virtual-memory-limit", |v, o| v.amount(&mut o.virtual_memory_limit, "virtual memory limit", 0)),
     not_yet("server-metrics", |v, o| v.flag(&mut o.server_metrics, "server metrics flag")),
-    not_yet("reload", |v, o| v.reload(&mut o.reload)),
+    works("reload", |v, o| v.reload(&mut o.reload)),
     works("queue-limit", |v, o| v.count(&mut o.queue_limit, "queue limit", 1..=i32::MAX.unsigned_abs())),
     works("body-spool-limit", |v, o| v.amount(&mut o.body_spool_limit, "body spool limit", 0)),
     not_yet("response-spool-limit", |v, o| v.amount(&mut o.response_spool_limit, "response spool limit", 0)),
