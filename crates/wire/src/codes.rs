@@ -126,6 +126,25 @@ codes! {
     GROUP_START = 345, Alert, "A daemon group could not be started.", "correct it and restart httpd; all other groups are served";
     GROUP_UNDEFINED = 347, Alert, "A directive names a daemon group that no WSGIDaemonProcess defines: httpd does not start.", "";
     NO_EFFECT_YET = 346, Warn, "A directive or option is understood and has no effect in this version.", "";
+
+    // Python and the scripts in it.
+    PREPARE = 35, Crit, "An interpreter could not be prepared.", "";
+    NO_INTERPRETER = 87, Error, "The interpreter of a request's application group is not there.", "";
+    NO_CALLABLE = 89, Error, "A script has no callable of the configured name.", "define it, or name another by WSGICallableObject";
+    SITE_DIRECTORY = 91, Error, "A directory of the Python path could not be added; those after it are left out.", "";
+    SUB_INTERPRETER = 103, Error, "A sub-interpreter could not be created.", "";
+    SCRIPT_UNREADABLE = 105, Error, "A script could not be read or compiled, for a request.", "";
+    IMPORT_UNREADABLE = 106, Error, "A script could not be read or compiled, before any request.", "";
+    SCRIPT_EXIT = 107, Error, "A script raised SystemExit while it was executed, for a request.", "a script must not end the process";
+    IMPORT_EXIT = 108, Error, "A script raised SystemExit while it was executed, before any request.", "a script must not end the process";
+    SCRIPT_FAILED = 109, Error, "A script raised an exception while it was executed, for a request.", "";
+    IMPORT_FAILED = 110, Error, "A script raised an exception while it was executed, before any request.", "";
+    EVENT_CALLBACK = 112, Error, "A callback of an event raised an exception.", "";
+    EXCEPTION = 174, Error, "The application raised an exception.", "";
+    SYSTEM_EXIT = 175, Error, "The application raised SystemExit, which ends the request only.", "";
+    SET_UP = 188, Error, "An exception was raised while an interpreter was prepared.", "";
+    EVENT_SYSTEM_EXIT = 190, Error, "A callback of an event raised SystemExit, which is ignored.", "";
+    NO_CLOSE = 194, Error, "The attribute 'close' of a response could not be looked up.", "";
 }
 
 #[cfg(test)]
