@@ -7,12 +7,16 @@
 mod harness;
 
 mod configtest;
+mod connections;
 mod daemon;
 mod directives;
 mod environ;
 mod examples;
+mod files;
+mod front_door;
 mod groups;
 mod hello;
+mod homes;
 mod input;
 mod lifecycle;
 mod logging;
@@ -21,3 +25,4 @@ mod output;
 mod privacy;
 mod reload;
 mod start_response;
+mod tidy;

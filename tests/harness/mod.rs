@@ -18,8 +18,8 @@ pub(crate) use client::{Client, Request, Response};
 pub(crate) use config::Builder;
 pub(crate) use httpd::Httpd;
 pub(crate) use load::Load;
-pub(crate) use machine::{UnderTest, is_root, not_on_this_machine, server_ids, under_test, wsgi_module};
-pub(crate) use place::{Folder, wait_until};
+pub(crate) use machine::{UnderTest, built, is_root, not_on_this_machine, server_ids, under_test, wsgi_module};
+pub(crate) use place::{Folder, free_port, wait_until};
 pub(crate) use processes::Process;
 
 /// Where the application runs.

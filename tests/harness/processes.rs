@@ -42,6 +42,11 @@ impl Process {
         })
     }
 
+    /// Those whose environment has this variable.
+    pub(crate) fn with_variable(name: &str, value: &str) -> Vec<Self> {
+        all().into_iter().filter(|process| process.state != 'Z' && process.has_variable(name, value)).collect()
+    }
+
     /// Whether it still runs; a zombie does not.
     pub(crate) fn is_running(&self) -> bool {
         Self::find(self.pid).is_some_and(|now| now.started == self.started && now.state != 'Z')
@@ -69,9 +74,9 @@ impl Process {
         std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default()
     }
 
-    fn has_mark(&self, mark: &str) -> bool {
+    fn has_variable(&self, name: &str, value: &str) -> bool {
         let environment = std::fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
-        let wanted = format!("{MARK}={mark}");
+        let wanted = format!("{name}={value}");
         environment.split(|octet| *octet == 0).any(|entry| entry == wanted.as_bytes())
     }
 }
@@ -100,7 +105,7 @@ impl Family {
                 process.pid == self.root
                     || process.group == self.root
                     || seen.get(&process.pid) == Some(&process.started)
-                    || process.has_mark(&self.mark)
+                    || process.has_variable(MARK, &self.mark)
             })
             .map(|process| process.pid)
             .collect();

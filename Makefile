@@ -1,0 +1,97 @@
+# The front door. Each goal sets up what it needs and asks nothing; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+APXS ?= apxs
+PORT ?= 8000
+DESTDIR ?=
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET)/release
+FILES := mod_wsgi.so mod_wsgi_python.so mod_wsgi_supervisor
+REFERENCE := .build/reference
+# Tests mostly wait for their own httpd, so more of them than processors may run side by side.
+TEST_THREADS ?= 4
+AVAILABLE := $(DESTDIR)/etc/apache2/mods-available
+
+.PHONY: help
+help: ## List the goals
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+.PHONY: build
+build: cargo ## Build the three files in release mode, side by side in target/release
+	@scripts/packages build
+	$(CARGO) build --release --workspace
+	@ln -f $(RELEASE)/libmod_wsgi.so $(RELEASE)/mod_wsgi.so
+	@ln -f $(RELEASE)/libmod_wsgi_python.so $(RELEASE)/mod_wsgi_python.so
+
+.PHONY: run
+run: build ## Start httpd with a demonstration on PORT (8000); Ctrl-C stops it
+	@scripts/packages run
+	@PORT=$(PORT) scripts/run $(RELEASE)
+
+.PHONY: test
+test: build ## Run all tests: unit tests of every crate, then the suite against a real httpd
+	@scripts/packages run test
+	MOD_WSGI_BUILT=$(abspath $(RELEASE)) $(CARGO) test --workspace -- --test-threads $(TEST_THREADS)
+
+.PHONY: test-reference
+test-reference: cargo $(REFERENCE)/ready ## Run the suite against mod_wsgi 6.1.1 and list the known differences
+	WSGI_UNDER_TEST=theirs $(CARGO) test --test suite -- --test-threads $(TEST_THREADS) 2> >(tee .build/reference.log >&2)
+	@echo "Known differences from mod_wsgi 6.1.1:"
+	@sed -n 's/^difference: [^ ]* /  /p' .build/reference.log | sort -u
+
+$(REFERENCE)/ready:
+	@scripts/packages build run test reference
+	rm -rf $(REFERENCE)
+	/usr/bin/python3 -m venv $(REFERENCE)
+	$(REFERENCE)/bin/pip install --quiet --disable-pip-version-check mod_wsgi==6.1.1
+	touch $@
+
+.PHONY: check
+check: cargo ## Formatting, clippy without warnings, the rules of the house
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --quiet --test suite -- tidy
+
+.PHONY: bindings-check
+bindings-check: cargo ## Compare the committed bindings with what bindgen makes of the installed headers
+	@scripts/packages build bindgen
+	touch apache-headers/wrapper.h
+	$(CARGO) build --features bindgen
+	git diff --exit-code --stat apache-headers
+
+.PHONY: bench
+bench: build $(REFERENCE)/ready ## Compare with mod_wsgi 6.1.1 on this machine: requests per second, processor time per request
+	@scripts/packages run bench
+	/usr/bin/python3 bench/side_by_side.py --ours $(RELEASE) --theirs $(REFERENCE)
+
+.PHONY: install
+install: build ## Install into httpd's module folder (DESTDIR is honoured), and enable it on Debian
+	@scripts/packages install
+	folder="$(DESTDIR)$$($(APXS) -q LIBEXECDIR)"; \
+	for file in $(FILES); do install -D -m 755 "$(RELEASE)/$$file" "$$folder/$$file"; done; \
+	echo "installed into $$folder: $(FILES)"
+	@if [[ -d /etc/apache2/mods-available ]]; then \
+		install -d "$(AVAILABLE)"; \
+		echo "LoadModule wsgi_module $$($(APXS) -q LIBEXECDIR)/mod_wsgi.so" > "$(AVAILABLE)/wsgi.load"; \
+		if [[ -z "$(DESTDIR)" ]]; then a2enmod --quiet wsgi; echo "enabled; restart httpd: apachectl restart"; fi; \
+	else \
+		echo "add to httpd.conf: LoadModule wsgi_module $$($(APXS) -q LIBEXECDIR)/mod_wsgi.so"; \
+	fi
+
+.PHONY: uninstall
+uninstall: ## Take away what install has put there
+	@if [[ -z "$(DESTDIR)" && -e /etc/apache2/mods-enabled/wsgi.load ]]; then a2dismod --quiet --force wsgi; fi
+	@rm -f "$(AVAILABLE)/wsgi.load"
+	@folder="$(DESTDIR)$$($(APXS) -q LIBEXECDIR)"; for file in $(FILES); do rm -f "$$folder/$$file"; done; echo "removed from $$folder: $(FILES)"
+
+.PHONY: clean
+clean: ## Remove what was built and set up
+	rm -rf $(TARGET) .build bench/results
+
+.PHONY: cargo
+cargo:
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
