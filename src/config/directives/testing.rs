@@ -1,6 +1,6 @@
 //! Reads directives in tests as the fence does, with a system of its own.
 
-use super::{DirOptions, Global, ServerKey, ServerOptions, Site, System, Target, find};
+use super::{Definition, DirOptions, DirectiveError, Global, ServerKey, ServerOptions, Site, System, Target, find};
 use crate::config::alias::Pattern;
 use std::sync::Arc;
 
@@ -66,10 +66,14 @@ impl Reader {
     /// Reads one line; the error as httpd would show it.
     pub(crate) fn try_read(&mut self, line: &str) -> Result<(), String> {
         let (name, raw) = line.split_once(' ').unwrap_or((line, ""));
-        let definition = find(name).expect("a defined directive");
+        self.apply(find(name).expect("a defined directive"), raw.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// Applies a directive as the fence does.
+    pub(crate) fn apply(&mut self, definition: &Definition, raw: &[u8]) -> Result<(), DirectiveError> {
         let Self { global, server, directory, line, key, server_name, system } = self;
         let site = Site { directive: definition.name(), file: "test.conf", line: *line, server: *key, server_name: *server_name, system };
-        definition.apply(&site, raw.as_bytes(), Target::Startup { global, server, directory }).map_err(|error| error.to_string())
+        definition.apply(&site, raw, Target::Startup { global, server, directory })
     }
 
     /// Reads one line that is in order.
