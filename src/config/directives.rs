@@ -143,12 +143,6 @@ fn switches_off(value: &[u8]) -> bool {
     [&b"0"[..], b"off", b"none"].iter().any(|off| value.eq_ignore_ascii_case(off))
 }
 
-/// The definition of the directive `name`, compared as httpd does.
-pub(crate) fn find(name: &str) -> Option<&'static Definition> {
-    let name = name.trim_start_matches('<');
-    DIRECTIVES.iter().find(|definition| definition.name().eq_ignore_ascii_case(name))
-}
-
 /// Where a directive stands, and whom to ask while it is read.
 pub(crate) struct Site<'a> {
     /// The directive's name.
@@ -344,7 +338,7 @@ pub(crate) static DIRECTIVES: &[Definition] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::testing::Reader;
+    use super::testing::{Reader, find};
     use super::*;
 
     #[test]
@@ -354,13 +348,6 @@ mod tests {
         names.dedup();
         assert_eq!((names.len(), DIRECTIVES.len()), (49 + 3, 49 + 3), "three were removed and say so");
         assert!(DIRECTIVES.iter().all(|definition| definition.name().starts_with("WSGI") && definition.help.to_bytes().ends_with(b".")));
-    }
-
-    #[test]
-    fn a_name_is_found_as_httpd_compares_it() {
-        assert_eq!(find("wsgiscriptalias").map(Definition::name), Some("WSGIScriptAlias"));
-        assert_eq!(find("<WSGIInterpreterOptions").map(Definition::name), Some("WSGIInterpreterOptions"));
-        assert!(find("WSGIScript").is_none());
     }
 
     #[test]

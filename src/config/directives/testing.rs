@@ -1,6 +1,6 @@
 //! Reads directives in tests as the fence does, with a system of its own.
 
-use super::{Definition, DirOptions, DirectiveError, Global, ServerKey, ServerOptions, Site, System, Target, find};
+use super::{DIRECTIVES, Definition, DirOptions, DirectiveError, Global, ServerKey, ServerOptions, Site, System, Target};
 use crate::config::alias::Pattern;
 use std::sync::Arc;
 
@@ -86,4 +86,9 @@ impl Reader {
     pub(crate) fn error(&mut self, line: &str) -> String {
         self.try_read(line).expect_err(line)
     }
+}
+
+/// The definition of a directive, by its name with or without a container's `<`.
+pub(crate) fn find(name: &str) -> Option<&'static Definition> {
+    DIRECTIVES.iter().find(|definition| definition.name() == name.trim_start_matches('<'))
 }
