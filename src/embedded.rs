@@ -237,7 +237,7 @@ unsafe extern "C" fn send_file(pointer: RequestPointer, fd: c_int, offset: u64, 
     // SAFETY: as in `send_head`; the descriptor is the host's and open for the call.
     unsafe {
         with(pointer, 2, |served| match BorrowedFd::borrow_raw(fd).try_clone_to_owned() {
-            Ok(file) => told(served.response.write_file(file, offset, length)),
+            Ok(file) => told(served.response.write_file(served.request, file, offset, length)),
             Err(_) => 2,
         })
     }

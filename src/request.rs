@@ -138,8 +138,12 @@ fn serve<'r>(
         apache_version: server::version(),
         environ: pairs,
     };
-    let response =
-        ResponseOptions { error_override: settings.error_override, sendfile: settings.enable_sendfile, internal_redirect: !is_embedded };
+    let response = ResponseOptions {
+        error_override: settings.error_override,
+        sendfile: settings.enable_sendfile,
+        internal_redirect: !is_embedded,
+        spool_limit: 0,
+    };
     if is_embedded { embedded::serve(request, &head, response) } else { daemon::serve(request, names.process_group, head, response) }
 }
 

@@ -2,20 +2,31 @@
 
 #![forbid(unsafe_code)]
 
-use crate::apache::brigade::{Brigade, PassError};
+mod spool;
+
+use crate::apache::brigade::{Brigade, PassError, Tail};
 use crate::apache::request::Request;
 use crate::apache::status::Status;
+use spool::Spool;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
+use sys::socket::{self, Readiness};
 use wire::head::ResponseHead;
 
 /// How much is collected before it is passed on although more is to follow at once.
 const COLLECT: usize = 32 * 1024;
 
+/// How much of the spool goes to a client at a time: less than a socket that reports room has room for.
+const PIECE: usize = 32 * 1024;
+
 /// A response.
 pub(crate) struct Response<'r> {
     brigade: Brigade<'r>,
-    collected: usize,
+    buffer: Vec<u8>,
+    spool: Option<Spool>,
     state: State,
+    /// Whether something has been passed to the client.
+    passed: bool,
     /// The length that the application announced, and what it has sent of it.
     length: Option<u64>,
     sent: u64,
@@ -31,6 +42,8 @@ pub(crate) struct ResponseOptions {
     pub(crate) sendfile: bool,
     /// Whether `200` with a `Location` of this server is served by that URL instead (daemon mode, as CGI has it).
     pub(crate) internal_redirect: bool,
+    /// `response-spool-limit=`: how much of a response is kept for a slow client, in octets; 0 lets the application wait for it.
+    pub(crate) spool_limit: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +61,23 @@ enum State {
 impl<'r> Response<'r> {
     /// A response that has not begun.
     pub(crate) fn new(request: &Request<'r>, options: ResponseOptions) -> Self {
-        Self { brigade: request.brigade(), collected: 0, state: State::Waiting, length: None, sent: 0, options }
+        let brigade = request.brigade();
+        Self { brigade, buffer: Vec::new(), spool: None, state: State::Waiting, passed: false, length: None, sent: 0, options }
     }
 
     /// Whether the head has come.
     pub(crate) fn has_begun(&self) -> bool {
         self.state != State::Waiting
+    }
+
+    /// Whether something waits for the client to take it, which [`Response::drain`] continues.
+    pub(crate) fn is_spooled(&self) -> bool {
+        self.spool.as_ref().is_some_and(|spool| !spool.is_empty())
+    }
+
+    /// Whether as much waits for the client as may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.spool.as_ref().is_some_and(|spool| spool.len() >= self.options.spool_limit)
     }
 
     /// Takes the head. Nothing goes out yet.
@@ -92,27 +116,79 @@ impl<'r> Response<'r> {
     /// Takes octets of the body; they go out with a flush, with the end, or when enough have come.
     pub(crate) fn write(&mut self, request: &Request<'r>, octets: &[u8]) -> Result<(), PassError> {
         self.sent += octets.len() as u64;
-        if self.state != State::Open || octets.is_empty() {
+        if self.state != State::Open {
             return Ok(());
         }
-        self.brigade.write(octets);
-        self.collected += octets.len();
-        if self.collected >= COLLECT { self.pass(request) } else { Ok(()) }
+        self.buffer.extend_from_slice(octets);
+        if self.buffer.len() >= COLLECT { self.push_out(request, Tail::Nothing) } else { Ok(()) }
     }
 
     /// Sends what has come, head and octets, now.
     pub(crate) fn flush(&mut self, request: &Request<'r>) -> Result<(), PassError> {
-        if self.state != State::Open {
-            return Ok(());
+        if self.state == State::Open { self.push_out(request, Tail::Flush) } else { Ok(()) }
+    }
+
+    /// Passes the buffer on, or keeps it in the spool for a client that has no room.
+    fn push_out(&mut self, request: &Request<'r>, tail: Tail) -> Result<(), PassError> {
+        if self.options.spool_limit > 0 && (self.is_spooled() || !self.client_has_room(request)) && !self.buffer.is_empty() {
+            let kept = match &mut self.spool {
+                Some(spool) => spool.append(&self.buffer),
+                None => Spool::new().and_then(|mut spool| {
+                    spool.append(&self.buffer)?;
+                    self.spool = Some(spool);
+                    Ok(())
+                }),
+            };
+            if kept.is_ok() {
+                self.buffer.clear();
+                return Ok(());
+            }
+            // No room for temporary files: then the application waits for the client after all.
+            self.pass_spool()?;
         }
-        self.brigade.flush();
-        self.pass(request)
+        self.passed = true;
+        let result = self.brigade.pass_octets(request, &self.buffer, tail);
+        self.buffer.clear();
+        result
+    }
+
+    /// Whether the client takes octets without being waited for.
+    fn client_has_room(&self, request: &Request<'r>) -> bool {
+        if request.has_output_pending() {
+            return false;
+        }
+        // What is first in a response meets an empty socket buffer, as a rule: the question costs a system call.
+        !self.passed
+            || request.client_socket().is_none_or(|client| socket::wait(client, Readiness::Write, Some(Duration::ZERO)).unwrap_or(true))
+    }
+
+    /// Sends some of the spool to a client that has room again.
+    pub(crate) fn drain(&mut self, request: &Request<'r>) -> Result<(), PassError> {
+        let Some(spool) = &mut self.spool else { return Ok(()) };
+        let mut piece = [0; PIECE];
+        let length = spool.read(&mut piece).map_err(|_| PassError::Spool)?;
+        self.passed = true;
+        self.brigade.pass_octets(request, &piece[..length], Tail::Flush)
+    }
+
+    /// Puts the rest of the spool into the brigade, as a part of a file: httpd keeps that without memory, and without a thread.
+    fn pass_spool(&mut self) -> Result<(), PassError> {
+        match self.spool.as_mut().and_then(|spool| spool.take()) {
+            Some((file, offset, length)) => self.brigade.write_file(file, offset, length, self.options.sendfile),
+            None => Ok(()),
+        }
     }
 
     /// Takes a part of a regular file, whose descriptor then belongs to the request.
-    pub(crate) fn write_file(&mut self, file: OwnedFd, offset: u64, length: u64) -> Result<(), PassError> {
+    pub(crate) fn write_file(&mut self, request: &Request<'r>, file: OwnedFd, offset: u64, length: u64) -> Result<(), PassError> {
         self.sent += length;
-        if self.state == State::Open { self.brigade.write_file(file, offset, length, self.options.sendfile) } else { Ok(()) }
+        if self.state != State::Open {
+            return Ok(());
+        }
+        self.pass_spool()?;
+        self.passed = true;
+        self.brigade.pass_octets(request, &std::mem::take(&mut self.buffer), Tail::Nothing)?;
+        self.brigade.write_file(file, offset, length, self.options.sendfile)
     }
 
     /// Ends the response, which is complete. The status is the handler's.
@@ -129,10 +205,9 @@ impl<'r> Response<'r> {
                 if is_short {
                     return self.cut_short(request);
                 }
-                // With the flush first the core sends at once; otherwise it looks for a pipelined request before.
-                self.brigade.flush();
-                self.brigade.end();
-                let _gone_or_done = self.pass(request);
+                // Without a flush httpd takes its time with a slow client, and needs no thread for it where the MPM can.
+                let tail = if !self.is_spooled() && self.client_has_room(request) { Tail::FlushAndEnd } else { Tail::End };
+                let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &self.buffer, tail));
                 Status::OK
             }
         }
@@ -149,14 +224,9 @@ impl<'r> Response<'r> {
 
     fn cut_short(&mut self, request: &mut Request<'r>) -> Status {
         request.close_after();
+        let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &self.buffer, Tail::Nothing));
         self.brigade.broken();
-        self.brigade.end();
-        let _gone_or_done = self.pass(request);
+        let _gone_or_done = self.brigade.pass_octets(request, &[], Tail::End);
         Status::OK
-    }
-
-    fn pass(&mut self, request: &Request<'r>) -> Result<(), PassError> {
-        self.collected = 0;
-        self.brigade.pass(request)
     }
 }

@@ -24,9 +24,25 @@ pub(crate) enum PassError {
     /// The client did not take data within `Timeout`.
     #[error("the client took no data within the timeout")]
     TimedOut,
+    /// What was kept for the client cannot be read back.
+    #[error("the temporary file of the response cannot be read")]
+    Spool,
     /// A filter failed, with APR's status.
     #[error("an output filter failed with status {0}")]
     Failed(c_int),
+}
+
+/// What follows octets on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// More is to follow.
+    Nothing,
+    /// What was sent so far goes out now, however long the client takes.
+    Flush,
+    /// The response is complete.
+    End,
+    /// Both.
+    FlushAndEnd,
 }
 
 /// What came of reading the request body.
@@ -96,10 +112,24 @@ impl<'r> Brigade<'r> {
         unsafe { &(*self.raw.as_ptr()).list }
     }
 
-    /// Appends octets; they are copied.
-    pub(crate) fn write(&mut self, octets: &[u8]) {
-        // SAFETY: the brigade is live; without a flush function nothing is passed on, and APR copies the octets.
-        unsafe { ffi::apr_brigade_write(self.raw.as_ptr(), None, std::ptr::null_mut(), octets.as_ptr().cast(), octets.len()) };
+    /// Passes octets to the client, before them what the brigade holds, with a flush or the end behind. Filters that keep octets beyond
+    /// this call copy them.
+    pub(crate) fn pass_octets(&mut self, request: &Request<'r>, octets: &[u8], tail: Tail) -> Result<(), PassError> {
+        if !octets.is_empty() {
+            // SAFETY: the octets outlive the bucket: the brigade is passed, and emptied, before this function returns.
+            self.append(unsafe { ffi::apr_bucket_transient_create(octets.as_ptr().cast(), octets.len(), self.allocator()) });
+        }
+        match tail {
+            Tail::Nothing => {}
+            Tail::Flush => self.flush(),
+            Tail::End => self.end(),
+            // With the flush first the core sends at once; with the end alone it looks for a pipelined request before.
+            Tail::FlushAndEnd => {
+                self.flush();
+                self.end();
+            }
+        }
+        self.pass(request)
     }
 
     /// Appends a part of a regular file, whose descriptor then belongs to the request.
@@ -125,7 +155,7 @@ impl<'r> Brigade<'r> {
     }
 
     /// Appends the mark that what is before it goes out now.
-    pub(crate) fn flush(&mut self) {
+    fn flush(&mut self) {
         // SAFETY: the allocator is the connection's.
         self.append(unsafe { ffi::apr_bucket_flush_create(self.allocator()) });
     }

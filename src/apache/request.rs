@@ -379,6 +379,11 @@ impl<'r> Request<'r> {
         self.connection().aborted != 0
     }
 
+    /// Whether httpd still holds octets that the client has not taken.
+    pub(crate) fn has_output_pending(&self) -> bool {
+        self.connection().data_in_output_filters != 0
+    }
+
     /// The descriptor of the client's connection, where the request has one of its own: in HTTP/2 it shares one.
     pub(crate) fn client_socket(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         if !self.connection().master.is_null() {

@@ -51,6 +51,7 @@ pub(crate) fn serve<'r>(
     options: ResponseOptions,
 ) -> Result<Status, Refusal> {
     let group = find(request, name)?;
+    let options = ResponseOptions { spool_limit: group.response_spool_limit, ..options };
     if Counters::view(&group.counters).is_some_and(|counters| counters.state() == GroupState::Failed) {
         retry_after(request);
         let what = format!("no worker of the daemon group '{}' can be started", group.name);
@@ -200,7 +201,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
             if let Some(ending) = self.send_pending() {
                 return ending;
             }
-            match self.receive() {
+            match if self.response.is_full() { Err(Errno::EAGAIN) } else { self.receive() } {
                 Ok(0) => return Ending::Dead,
                 Ok(_) => {
                     if let Some(ending) = self.take_parts(request) {
@@ -285,7 +286,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
                 Part::Body(octets) => self.response.write(request, octets),
                 Part::Flush => self.response.flush(request),
                 Part::File(range) => match self.files.pop_front().filter(|file| holds(file, range.offset + range.length)) {
-                    Some(file) => self.response.write_file(file, range.offset, range.length),
+                    Some(file) => self.response.write_file(request, file, range.offset, range.length),
                     None => return Some(Ending::Garbage(ProtocolError::Order(Kind::ResponseFile))),
                 },
                 Part::Log(level, line) => {
@@ -301,24 +302,35 @@ impl<'g, 'r> Conversation<'g, 'r> {
         }
     }
 
-    /// Waits until something can be done.
+    /// Waits until something can be done, and does what is for the client.
     fn wait(&mut self, request: &Request<'r>, streams: bool) -> Option<Ending> {
         let queued = self.deadline.filter(|_| !self.began);
         let limit =
             queued.map_or(self.group.socket_timeout, |at| at.saturating_duration_since(Instant::now()).min(self.group.socket_timeout));
-        let client = if streams { request.client_socket() } else { None };
+        let spooled = self.response.is_spooled();
+        let client = if streams || spooled { request.client_socket() } else { None };
         let ticks = streams && client.is_none();
         let limit = if ticks { STREAM_TICK } else { limit };
-        let mut flags = PollFlags::POLLIN;
-        flags.set(PollFlags::POLLOUT, !self.deaf && self.sent < self.outgoing.len());
-        let mut waited = vec![PollFd::new(self.socket.as_fd(), flags)];
-        waited.extend(client.map(|client| PollFd::new(client, PollFlags::POLLIN)));
+        let mut worker = PollFlags::empty();
+        worker.set(PollFlags::POLLIN, !self.response.is_full());
+        worker.set(PollFlags::POLLOUT, !self.deaf && self.sent < self.outgoing.len());
+        let mut of_client = PollFlags::empty();
+        of_client.set(PollFlags::POLLIN, streams);
+        of_client.set(PollFlags::POLLOUT, spooled);
+        let mut waited = [PollFd::new(self.socket.as_fd(), worker), PollFd::new(client.unwrap_or(self.socket.as_fd()), of_client)];
+        let count = if client.is_some() { 2 } else { 1 };
         let milliseconds = i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-        match poll(&mut waited, PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)) {
+        match poll(&mut waited[..count], PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)) {
             Ok(0) if ticks => None,
             Ok(0) if queued.is_some_and(|at| at <= Instant::now()) => Some(Ending::Queued),
             Ok(0) => Some(Ending::Silent),
-            Ok(_) | Err(Errno::EINTR) => None,
+            Ok(_) | Err(Errno::EINTR) => {
+                let has_room = spooled
+                    && waited[1]
+                        .revents()
+                        .is_some_and(|events| events.intersects(PollFlags::POLLOUT | PollFlags::POLLHUP | PollFlags::POLLERR));
+                if has_room { self.response.drain(request).err().map(Ending::Client) } else { None }
+            }
             Err(_) => Some(Ending::Silent),
         }
     }

@@ -52,6 +52,8 @@ pub(super) struct Served {
     pub(super) refuses_when_full: bool,
     /// `body-spool-limit=`, in octets.
     pub(super) body_spool_limit: u64,
+    /// `response-spool-limit=`, in octets.
+    pub(super) response_spool_limit: u64,
 }
 
 /// A group's processes as the parent keeps them.
@@ -227,12 +229,13 @@ fn start_group(
         socket_timeout: front.socket_timeout,
         queue_timeout: Some(front.queue_timeout).filter(|timeout| !timeout.is_zero()),
         refuses_when_full: group.options.queue_limit.is_some(),
-        body_spool_limit: group.options.body_spool_limit.unwrap_or(BODY_SPOOL_LIMIT),
+        body_spool_limit: group.options.body_spool_limit.unwrap_or(SPOOL_LIMIT),
+        response_spool_limit: group.options.response_spool_limit.unwrap_or(SPOOL_LIMIT),
     })
 }
 
-/// `body-spool-limit=` where it is not given.
-const BODY_SPOOL_LIMIT: u64 = 1 << 30;
+/// `body-spool-limit=` and `response-spool-limit=` where they are not given: 1 GiB.
+const SPOOL_LIMIT: u64 = 1 << 30;
 
 /// Tells the supervisor its settings; starts one if none runs.
 fn configure(group: &mut Running) -> Result<(), StartError> {
