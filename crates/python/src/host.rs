@@ -3,10 +3,24 @@
 //! A [`Host`] holds the interpreters of the process, one per application group, and serves requests in them. It knows neither httpd
 //! nor frames: who carries a request gives it an [`Exchange`].
 
-use crate::python::{Attached, Interpreter, runtime};
+#![forbid(unsafe_code)]
+
+use crate::group::{self, Group, GroupError};
+use crate::lend::lend;
+use crate::module::events;
+use crate::python::{Attached, Interpreter, attach, runtime};
+use crate::script::ScriptError;
 use crate::wsgi::exchange::{Exchange, Outcome};
-use std::sync::Arc;
+use crate::wsgi::request::Request;
+use crate::wsgi::run;
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use wire::codes;
 use wire::control::StopReason;
 use wire::head::RequestHead;
 use wire::log::Level;
@@ -70,11 +84,11 @@ pub(crate) trait LogSink: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     /// Its interpreter could not be made.
-    #[error("the interpreter for application group '{0}' could not be created")]
-    Interpreter(String),
+    #[error("no interpreter for application group '{0}': {1}")]
+    Interpreter(String, String),
     /// It could not be read, compiled or executed.
-    #[error("{0}")]
-    Script(String),
+    #[error(transparent)]
+    Script(#[from] ScriptError),
 }
 
 /// The host could not be started.
@@ -102,6 +116,12 @@ pub(crate) enum Ending {
 pub(crate) struct Host {
     settings: HostSettings,
     main: Arc<Interpreter>,
+    main_group: Arc<Group>,
+    /// The application group whose home is the main interpreter, once that is known; empty for `%{GLOBAL}`.
+    resident: OnceLock<Vec<u8>>,
+    groups: RwLock<HashMap<Vec<u8>, Arc<Group>>>,
+    /// Held while a group is created, by a thread that is in no interpreter.
+    creating: Mutex<()>,
 }
 
 impl Host {
@@ -110,24 +130,84 @@ impl Host {
         Self::start(runtime::adopt(py), settings)
     }
 
+    /// Starts Python in this process: the calling thread becomes its main thread.
+    pub(crate) fn start_python(settings: HostSettings) -> Result<&'static Self, HostError> {
+        let Python { home, optimize, dont_write_bytecode, warnings, hash_seed, .. } = &settings.python;
+        let location = home.as_ref().map(|home| runtime::Location::of_home(Path::new(OsStr::from_bytes(home))));
+        settings.log.log(Level::Info, &format!("Initializing Python runtime {}.", group::process(&settings.mode)));
+        let main = runtime::start(&runtime::StartSettings {
+            location: location.unwrap_or_default(),
+            optimize: *optimize,
+            dont_write_bytecode: *dont_write_bytecode,
+            warnings: warnings.clone(),
+            hash_seed: hash_seed.clone(),
+        })?;
+        Self::start(main, settings)
+    }
+
     fn start(main: Arc<Interpreter>, settings: HostSettings) -> Result<&'static Self, HostError> {
-        Ok(Box::leak(Box::new(Self { settings, main })))
+        log_panics(Arc::clone(&settings.log));
+        let main_group = Arc::new(Group::main(&main, &settings).map_err(|error| HostError::Prepare(error.to_string()))?);
+        let (resident, groups, creating) = (OnceLock::new(), RwLock::default(), Mutex::new(()));
+        Ok(Box::leak(Box::new(Self { settings, main, main_group, resident, groups, creating })))
     }
 
     /// Loads a script before its first request; returns its modification time in microseconds since the epoch.
     pub(crate) fn load(&self, import: &Import) -> Result<i64, LoadError> {
-        Err(LoadError::Interpreter(String::from_utf8_lossy(&import.application_group).into_owned()))
+        let group = self
+            .group(&import.application_group)
+            .map_err(|error| LoadError::Interpreter(String::from_utf8_lossy(&import.application_group).into_owned(), error.to_string()))?;
+        let script = group.scripts.get(&import.script, false);
+        match script.ensure(&group, &self.settings.reload, false)? {
+            Some(modified) => {
+                (self.settings.loaded)(import.clone(), modified);
+                Ok(modified)
+            }
+            None => Ok(script.modified()),
+        }
     }
 
     /// Whether the script of a request is loaded and has changed since; its modification time now.
-    pub(crate) fn changed(&self, _head: &RequestHead<'_>) -> Option<i64> {
-        None
+    pub(crate) fn changed(&self, head: &RequestHead<'_>) -> Option<i64> {
+        let group = if self.is_resident(head.application_group) {
+            Arc::clone(&self.main_group)
+        } else {
+            self.groups.read().get(head.application_group).map(Arc::clone)?
+        };
+        if head.script_reloading { group.scripts.known(head.script)?.changed() } else { None }
     }
 
     /// Serves a request on the calling thread, which is in no interpreter. `thread` is its number, from 1.
-    pub(crate) fn serve(&self, _thread: u32, _head: &RequestHead<'_>, exchange: &mut dyn Exchange) -> Outcome {
-        exchange.log(Level::Error, "WSGI0087: not yet");
-        Outcome::Failed
+    pub(crate) fn serve(&self, thread: u32, head: &RequestHead<'_>, exchange: &mut dyn Exchange) -> Outcome {
+        lend(exchange, |lent| Request::execute(thread, head, lent, |request| self.execute(head, request)))
+    }
+
+    fn execute(&self, head: &RequestHead<'_>, request: &Arc<Request>) -> Outcome {
+        let group = match self.group(head.application_group) {
+            Ok(group) => group,
+            Err(error) => {
+                let name = String::from_utf8_lossy(head.application_group);
+                let what = request.marked(&format!("no interpreter for application group '{name}': {error}"));
+                request.log_outside(codes::NO_INTERPRETER.level, &codes::NO_INTERPRETER.line(what));
+                return Outcome::Failed;
+            }
+        };
+        let script = group.scripts.get(head.script, head.fold_case);
+        match script.ensure(&group, &self.settings.reload, head.script_reloading) {
+            Ok(None) => {}
+            Ok(Some(modified)) => {
+                let import = Import { script: head.script.to_vec().into(), application_group: head.application_group.to_vec().into() };
+                (self.settings.loaded)(import, modified);
+            }
+            // The log has it.
+            Err(_) => return Outcome::Failed,
+        }
+        let outcome = attach(&group.interpreter, |py| {
+            // Another thread may just be replacing the module, and fail.
+            let module = script.module(py)?;
+            Some(run::run(py, &group.state, request, head, &module))
+        });
+        outcome.flatten().unwrap_or(Outcome::Failed)
     }
 
     /// Leaves Python on its main thread for the time of `work`, so that other threads can serve.
@@ -135,10 +215,88 @@ impl Host {
         py.detach(work)
     }
 
-    /// Ends in order: tells the application why, then ends the sub-interpreters. `patience` bounds the wait for requests.
-    pub(crate) fn stop(&self, _reason: Option<StopReason>, _patience: Duration) -> Ending {
-        self.settings.log.log(Level::Info, "Destroying Python sub-interpreters");
-        let _ = &self.main;
-        Ending::Clean
+    /// Ends in order: tells the applications why (`None` in embedded mode), then ends the sub-interpreters. The main interpreter stays:
+    /// it ends with the process that it came with. `patience` bounds the wait for requests in each interpreter.
+    pub(crate) fn stop(&self, reason: Option<StopReason>, patience: Duration) -> Ending {
+        let groups: Vec<Arc<Group>> = self.groups.read().values().map(Arc::clone).collect();
+        for group in std::iter::once(&self.main_group).chain(&groups) {
+            attach(&group.interpreter, |py| events::process_stopping(py, &group.state, reason.map_or("", StopReason::word)));
+        }
+        if !self.settings.python.destroy_interpreter {
+            return Ending::ThreadsRemain;
+        }
+        let process = group::process(&self.settings.mode);
+        self.settings.log.log(Level::Info, &format!("Destroying Python sub-interpreters {process}."));
+        let mut ending = Ending::Clean;
+        for group in &groups {
+            self.settings.log.log(Level::Info, &format!("Destroying {} {process}.", group.state.place.interpreter));
+            if let Err(error) = group.interpreter.end(patience) {
+                self.settings.log.log(Level::Info, &format!("{} is left to the end of the process: {error}.", group.state.place));
+                ending = Ending::ThreadsRemain;
+            }
+        }
+        ending
     }
+
+    /// Ends Python itself, after [`Host::stop`], where we have started it.
+    pub(crate) fn stop_python(&self, ending: Ending, patience: Duration) {
+        let process = group::process(&self.settings.mode);
+        self.settings.log.log(Level::Info, &format!("Terminating Python runtime {process}."));
+        let ended = match ending {
+            Ending::Clean => runtime::finalize(&self.main, patience).is_ok(),
+            Ending::ThreadsRemain => false,
+        };
+        if ended {
+            self.settings.log.log(Level::Info, &format!("Python runtime has shut down {process}."));
+        } else if self.settings.python.destroy_interpreter {
+            attach(&self.main, runtime::run_exit_functions);
+        }
+    }
+
+    /// The group with a name, made on first use.
+    fn group(&self, name: &[u8]) -> Result<Arc<Group>, GroupError> {
+        if self.is_resident(name) {
+            return Ok(Arc::clone(&self.main_group));
+        }
+        if let Some(group) = self.groups.read().get(name) {
+            return Ok(Arc::clone(group));
+        }
+        let _creating = self.creating.lock();
+        if let Some(group) = self.groups.read().get(name) {
+            return Ok(Arc::clone(group));
+        }
+        let group = Arc::new(Group::create(&self.main, &self.settings, &latin1(name))?);
+        self.groups.write().insert(name.to_vec(), Arc::clone(&group));
+        Ok(group)
+    }
+
+    /// Whether a group lives in the main interpreter: the empty name always does, and in a worker that keeps nothing for `%{GLOBAL}` so
+    /// does the first that is used, because some extension modules work nowhere else.
+    fn is_resident(&self, name: &[u8]) -> bool {
+        if name.is_empty() {
+            if !matches!(self.settings.mode, Mode::Embedded) {
+                self.resident.get_or_init(Vec::new);
+            }
+            return true;
+        }
+        match &self.settings.mode {
+            Mode::Embedded | Mode::Daemon { uses_global: true, .. } => false,
+            Mode::Daemon { .. } => {
+                let resident = self.resident.get_or_init(|| {
+                    attach(&self.main, |py| self.main_group.state.set_group(py, &latin1(name)).is_ok());
+                    name.to_vec()
+                });
+                resident == name
+            }
+        }
+    }
+}
+
+fn latin1(octets: &[u8]) -> String {
+    octets.iter().copied().map(char::from).collect()
+}
+
+/// Makes a panic one line in the log.
+fn log_panics(log: Arc<dyn LogSink>) {
+    std::panic::set_hook(Box::new(move |panic| log.log(codes::INTERNAL.level, &codes::INTERNAL.line(panic))));
 }

@@ -4,7 +4,9 @@ use super::Attached;
 use super::error::Exception;
 use super::ffi;
 use std::ffi::{CStr, c_char};
+use std::fs::File;
 use std::mem::ManuallyDrop;
+use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 
 /// A reference that we own.
@@ -186,11 +188,17 @@ impl Object {
         }
     }
 
-    /// The descriptor of a file-like object or of an integer.
-    pub(crate) fn file_descriptor(&self, py: Attached<'_>) -> Result<i32, Exception> {
+    /// The file of a file-like object or of an integer, as a descriptor of our own: the object may close its own at any time.
+    pub(crate) fn duplicate_file(&self, py: Attached<'_>) -> Result<File, Exception> {
         // SAFETY: the object is live.
         let descriptor = unsafe { ffi::PyObject_AsFileDescriptor(self.as_ptr()) };
-        if descriptor < 0 { Err(Exception::fetch(py)) } else { Ok(descriptor) }
+        if descriptor < 0 {
+            return Err(Exception::fetch(py));
+        }
+        // SAFETY: the descriptor is borrowed for one system call only, which says so if it is closed.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        let duplicate = descriptor.try_clone_to_owned().map_err(|error| Exception::os_error(py, &error.to_string()))?;
+        Ok(File::from(duplicate))
     }
 }
 
@@ -454,6 +462,15 @@ impl Attached<'_> {
         let mode = self.text("exec")?;
         let (flags, dont_inherit) = (self.int(0)?, self.bool(true));
         self.import(c"builtins")?.call_method(self, c"compile", &[source, file, &mode, &flags, &dont_inherit])
+    }
+
+    /// Executes compiled code as the module `name` of the file `file`, in `sys.modules`; a failure takes it out again.
+    pub(crate) fn execute_module(self, name: &Object, code: &Object, file: &Object) -> Result<Object, Exception> {
+        // SAFETY: all are live, `code` comes from `compile`, there is no cached file, and a new reference comes back.
+        unsafe {
+            let module = ffi::PyImport_ExecCodeModuleObject(name.as_ptr(), code.as_ptr(), file.as_ptr(), ptr::null_mut());
+            Object::from_new(self, module)
+        }
     }
 
     /// Executes compiled code with `globals`, a dict.
