@@ -1,0 +1,77 @@
+//! How failures of an application are told in the log: a line with a code, then the traceback, a record per line.
+
+#![forbid(unsafe_code)]
+
+use crate::host::LogSink;
+use crate::python::{Attached, Exception, Report};
+use crate::wsgi::request::Request;
+use std::sync::Arc;
+use wire::codes::{self, Code};
+use wire::log::Level;
+
+/// Who reads a log line: whoever looks after the request, or after the process.
+pub(crate) enum Reader<'r> {
+    /// The log of the request.
+    Request(&'r Request),
+    /// The log of the process.
+    Process(&'r dyn LogSink),
+}
+
+/// Which interpreter of which process, in the words of log lines.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Such as `main interpreter`.
+    pub(crate) interpreter: String,
+    /// Such as `in embedded mode`.
+    pub(crate) process: String,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.interpreter, self.process)
+    }
+}
+
+impl Reader<'_> {
+    /// Writes a line from within an interpreter.
+    pub(crate) fn line(&self, py: Attached<'_>, level: Level, line: &str) {
+        match self {
+            Self::Request(request) => request.log(py, level, line),
+            Self::Process(sink) => sink.log(level, line),
+        }
+    }
+
+    /// Writes a message with its code.
+    pub(crate) fn message(&self, py: Attached<'_>, code: Code, what: &str) {
+        match self {
+            Self::Request(request) => request.log(py, code.level, &code.line(request.marked(what))),
+            Self::Process(sink) => sink.log(code.level, &code.line(what)),
+        }
+    }
+
+    /// Tells an exception that was not caught.
+    pub(crate) fn exception(&self, py: Attached<'_>, script: &str, place: &Place, exception: &Exception) {
+        if exception.is_system_exit(py) {
+            self.message(py, codes::SYSTEM_EXIT, &format!("SystemExit exception raised by WSGI script '{script}' ignored"));
+            return;
+        }
+        let report = exception.report(py);
+        self.message(py, codes::EXCEPTION, &format!("{} exception raised processing WSGI script '{script}' for {place}", report.type_name));
+        self.traceback(py, &report);
+    }
+
+    /// Writes the traceback alone.
+    pub(crate) fn traceback(&self, py: Attached<'_>, report: &Report) {
+        for line in report.lines.iter().filter(|line| !line.is_empty()) {
+            self.line(py, Level::Error, line);
+        }
+    }
+}
+
+/// The reader for what the calling thread does now.
+pub(crate) fn with_reader<R>(sink: &Arc<dyn LogSink>, work: impl FnOnce(&Reader<'_>) -> R) -> R {
+    match Request::current() {
+        Some(request) => work(&Reader::Request(&request)),
+        None => work(&Reader::Process(&**sink)),
+    }
+}

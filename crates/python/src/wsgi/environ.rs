@@ -1,0 +1,183 @@
+//! The environ: a new dict per request, filled from the head.
+//!
+//! A template holds what is the same for each request of an interpreter; names are translated once and kept. See PEP 3333, "environ
+//! Variables".
+
+#![forbid(unsafe_code)]
+
+use super::request::Request;
+use crate::python::{Attached, Exception, Object};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use wire::MOD_WSGI_VERSION;
+use wire::head::RequestHead;
+
+/// How many names are kept, and how long they may be: clients choose the names of headers.
+const NAMES: usize = 1024;
+const NAME_LENGTH: usize = 64;
+
+/// What of the environ is the same for each request of an interpreter.
+pub(crate) struct Template {
+    constants: Object,
+    names: Mutex<HashMap<Box<[u8]>, Object, Seed>>,
+    keys: Keys,
+    schemes: [Object; 2],
+    apache_version: Mutex<Option<((u16, u16, u16), Object)>>,
+}
+
+/// What the process says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flags {
+    /// `wsgi.multithread`.
+    pub(crate) multithread: bool,
+    /// `wsgi.multiprocess`.
+    pub(crate) multiprocess: bool,
+    /// `wsgi.run_once`.
+    pub(crate) run_once: bool,
+}
+
+macro_rules! keys {
+    ($($field:ident = $name:literal;)*) => {
+        /// The names of what each request has of its own.
+        struct Keys { $($field: Object,)* }
+
+        impl Keys {
+            fn new(py: Attached<'_>) -> Result<Self, Exception> {
+                Ok(Self { $($field: py.text($name)?,)* })
+            }
+        }
+    };
+}
+keys! {
+    url_scheme = "wsgi.url_scheme";
+    input = "wsgi.input";
+    errors = "wsgi.errors";
+    thread_id = "mod_wsgi.thread_id";
+    request_start = "mod_wsgi.request_start";
+    queue_start = "mod_wsgi.queue_start";
+    daemon_start = "mod_wsgi.daemon_start";
+    application_start = "mod_wsgi.application_start";
+    apache_version = "apache.version";
+}
+
+impl Template {
+    /// Prepares the template in the current interpreter.
+    pub(crate) fn new(py: Attached<'_>, flags: Flags, file_wrapper: &Object) -> Result<Self, Exception> {
+        let constants = py.dict()?;
+        let (major, minor, micro) = MOD_WSGI_VERSION;
+        let version = py.tuple(&[&py.int(major.into())?, &py.int(minor.into())?, &py.int(micro.into())?])?;
+        constants.dict_set_name(py, c"mod_wsgi.version", &version)?;
+        constants.dict_set_name(py, c"wsgi.version", &py.tuple(&[&py.int(1)?, &py.int(0)?])?)?;
+        constants.dict_set_name(py, c"wsgi.multithread", &py.bool(flags.multithread))?;
+        constants.dict_set_name(py, c"wsgi.multiprocess", &py.bool(flags.multiprocess))?;
+        constants.dict_set_name(py, c"wsgi.run_once", &py.bool(flags.run_once))?;
+        constants.dict_set_name(py, c"wsgi.input_terminated", &py.bool(true))?;
+        constants.dict_set_name(py, c"wsgi.file_wrapper", file_wrapper)?;
+        Ok(Self {
+            constants,
+            names: Mutex::default(),
+            keys: Keys::new(py)?,
+            schemes: [py.text("http")?, py.text("https")?],
+            apache_version: Mutex::new(None),
+        })
+    }
+
+    /// The environ of a request.
+    pub(crate) fn environ(
+        &self,
+        py: Attached<'_>,
+        request: &Request,
+        head: &RequestHead<'_>,
+        input: &Object,
+        errors: &Object,
+        application_start: f64,
+    ) -> Result<Object, Exception> {
+        let environ = self.constants.dict_copy(py)?;
+        for pair in &head.environ {
+            let value = match pair.name {
+                b"DOCUMENT_ROOT" | b"SCRIPT_FILENAME" => py.file_name(pair.value).or_else(|_| py.latin1(pair.value)),
+                _ => py.latin1(pair.value),
+            }?;
+            environ.dict_set(py, &self.name(py, pair.name)?, &value)?;
+        }
+        let keys = &self.keys;
+        let daemon_start = if head.queue_start == 0 { 0.0 } else { request.begun };
+        environ.dict_set(py, &keys.url_scheme, &self.schemes[usize::from(head.https)])?;
+        environ.dict_set(py, &keys.input, input)?;
+        environ.dict_set(py, &keys.errors, errors)?;
+        environ.dict_set(py, &keys.thread_id, &py.int(request.thread.into())?)?;
+        environ.dict_set(py, &keys.request_start, &py.float(seconds(head.request_start))?)?;
+        environ.dict_set(py, &keys.queue_start, &py.float(seconds(head.queue_start))?)?;
+        environ.dict_set(py, &keys.daemon_start, &py.float(daemon_start)?)?;
+        environ.dict_set(py, &keys.application_start, &py.float(application_start)?)?;
+        environ.dict_set(py, &keys.apache_version, &self.apache_version(py, head.apache_version)?)?;
+        Ok(environ)
+    }
+
+    /// The `str` of a name, kept for the next request.
+    fn name(&self, py: Attached<'_>, octets: &[u8]) -> Result<Object, Exception> {
+        if let Some(name) = self.names.lock().get(octets) {
+            return Ok(name.clone_ref(py));
+        }
+        let name = py.latin1(octets)?;
+        let mut names = self.names.lock();
+        if names.len() < NAMES && octets.len() <= NAME_LENGTH {
+            names.insert(octets.into(), name.clone_ref(py));
+        }
+        Ok(name)
+    }
+
+    fn apache_version(&self, py: Attached<'_>, version: (u16, u16, u16)) -> Result<Object, Exception> {
+        if let Some((known, object)) = &*self.apache_version.lock() {
+            if *known == version {
+                return Ok(object.clone_ref(py));
+            }
+        }
+        let (major, minor, patch) = version;
+        let object = py.tuple(&[&py.int(major.into())?, &py.int(minor.into())?, &py.int(patch.into())?])?;
+        // All httpd children that a worker meets have the same version but around an upgrade. The old object is dropped after the lock.
+        let _old = self.apache_version.lock().replace((version, object.clone_ref(py)));
+        Ok(object)
+    }
+}
+
+/// Microseconds as Python counts time.
+pub(crate) fn seconds(microseconds: u64) -> f64 {
+    std::time::Duration::from_micros(microseconds).as_secs_f64()
+}
+
+/// Makes hashers for short names: one multiplication per eight octets, from a start that clients cannot know.
+#[derive(Clone)]
+struct Seed(u64);
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Seed {
+    type Hasher = NameHasher;
+
+    fn build_hasher(&self) -> NameHasher {
+        NameHasher(self.0)
+    }
+}
+
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, octets: &[u8]) {
+        for chunk in octets.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            let product = u128::from(self.0 ^ u64::from_le_bytes(word)) * 0x9e37_79b9_7f4a_7c15;
+            self.0 = (product >> 64) as u64 ^ product as u64;
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

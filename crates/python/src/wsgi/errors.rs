@@ -1,0 +1,245 @@
+//! `wsgi.errors`, `sys.stderr` and `sys.stdout`: text for the error log, one record per line.
+//!
+//! What applications hold is an `io.TextIOWrapper`; this is the raw stream under it. `sys.stderr` and `sys.stdout` write to the request
+//! that the calling thread executes, if there is one.
+
+#![forbid(unsafe_code)]
+
+use super::arguments;
+use super::lines::LineBuffer;
+use super::request::Request;
+use crate::host::LogSink;
+use crate::python::{Attached, Class, Exception, Getter, GetterDef, Method, MethodDef, Object, Type};
+use parking_lot::Mutex;
+use std::ffi::CStr;
+use std::sync::Arc;
+use wire::log::Level;
+
+/// A raw stream into the error log.
+pub(crate) struct Log(Target);
+
+enum Target {
+    /// `wsgi.errors`: a request's own.
+    Request(Arc<Request>),
+    /// `sys.stderr` or `sys.stdout`.
+    Stream { name: &'static str, sink: Arc<dyn LogSink>, lines: Mutex<LineBuffer> },
+}
+
+impl Log {
+    /// The stream of a request.
+    pub(crate) fn of_request(request: &Arc<Request>) -> Self {
+        Self(Target::Request(Arc::clone(request)))
+    }
+
+    /// A stream of the process, such as `<stderr>`.
+    pub(crate) fn of_process(name: &'static str, sink: &Arc<dyn LogSink>) -> Self {
+        Self(Target::Stream { name, sink: Arc::clone(sink), lines: Mutex::default() })
+    }
+
+    fn name(&self) -> &'static str {
+        match &self.0 {
+            Target::Request(_) => "<wsgi.errors>",
+            Target::Stream { name, .. } => name,
+        }
+    }
+
+    fn write(&self, py: Attached<'_>, function: &str, octets: &[u8]) -> Result<(), Exception> {
+        match &self.0 {
+            Target::Request(request) => {
+                check(py, request, function)?;
+                request.write_text(py, octets);
+            }
+            Target::Stream { sink, lines, .. } => match Request::current() {
+                Some(request) => request.write_text(py, octets),
+                None => {
+                    let lines = lines.lock().push(octets);
+                    lines.iter().for_each(|line| sink.log(Level::Error, line));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn flush(&self, py: Attached<'_>, function: &str) -> Result<(), Exception> {
+        match &self.0 {
+            Target::Request(request) if request.has_pending_text() => {
+                check(py, request, function)?;
+                request.flush(py);
+            }
+            Target::Request(_) => {}
+            Target::Stream { sink, lines, .. } => match Request::current() {
+                Some(request) => request.flush(py),
+                None => {
+                    let line = lines.lock().flush();
+                    line.iter().for_each(|line| sink.log(Level::Error, line));
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+fn check(py: Attached<'_>, request: &Request, function: &str) -> Result<(), Exception> {
+    if request.is_over() {
+        return Err(Exception::runtime_error(py, &format!("{function}() called on wsgi.errors after request completed")));
+    }
+    Ok(())
+}
+
+impl Class for Log {
+    const NAME: &'static CStr = c"mod_wsgi.Log";
+    const METHODS: &'static [MethodDef] = &[
+        MethodDef::of::<Write>(),
+        MethodDef::of::<WriteLines>(),
+        MethodDef::of::<Flush>(),
+        MethodDef::of::<Close>(),
+        MethodDef::of::<IsTty>(),
+        MethodDef::of::<FileNo>(),
+        MethodDef::of::<Readable>(),
+        MethodDef::of::<Seekable>(),
+        MethodDef::of::<Writable>(),
+        MethodDef::END,
+    ];
+    const GETTERS: &'static [GetterDef] = &[GetterDef::of::<Name>(), GetterDef::of::<Closed>(), GetterDef::END];
+}
+
+struct Write;
+impl Method for Write {
+    type Class = Log;
+    const NAME: &'static CStr = c"write";
+
+    fn call(py: Attached<'_>, this: &Log, arguments: &[Object]) -> Result<Object, Exception> {
+        arguments::count(py, "write", arguments, 1, 1)?;
+        write_object(py, this, "write", &arguments[0])?;
+        Ok(py.none())
+    }
+}
+
+struct WriteLines;
+impl Method for WriteLines {
+    type Class = Log;
+    const NAME: &'static CStr = c"writelines";
+
+    fn call(py: Attached<'_>, this: &Log, arguments: &[Object]) -> Result<Object, Exception> {
+        arguments::count(py, "writelines", arguments, 1, 1)?;
+        let lines = arguments[0].iter(py)?;
+        while let Some(line) = lines.next(py)? {
+            write_object(py, this, "writelines", &line)?;
+        }
+        Ok(py.none())
+    }
+}
+
+fn write_object(py: Attached<'_>, this: &Log, function: &str, object: &Object) -> Result<(), Exception> {
+    if object.is_str() {
+        let builtins = py.import(c"builtins")?;
+        let text = py.text("str written to the buffer of a log stream, which takes bytes")?;
+        py.import(c"warnings")?.call_method(py, c"warn", &[&text, &builtins.attr(py, c"DeprecationWarning")?])?;
+        return this.write(py, function, object.to_text(py).as_bytes());
+    }
+    if object.is_int() {
+        return Err(Exception::type_error(py, &format!("a bytes-like object is required, not '{}'", object.type_name(py))));
+    }
+    this.write(py, function, object.to_bytes(py)?.as_bytes().unwrap_or_default())
+}
+
+struct Flush;
+impl Method for Flush {
+    type Class = Log;
+    const NAME: &'static CStr = c"flush";
+
+    fn call(py: Attached<'_>, this: &Log, arguments: &[Object]) -> Result<Object, Exception> {
+        arguments::count(py, "flush", arguments, 0, 0)?;
+        this.flush(py, "flush")?;
+        Ok(py.none())
+    }
+}
+
+struct Close;
+impl Method for Close {
+    type Class = Log;
+    const NAME: &'static CStr = c"close";
+
+    fn call(py: Attached<'_>, this: &Log, arguments: &[Object]) -> Result<Object, Exception> {
+        arguments::count(py, "close", arguments, 0, 0)?;
+        this.flush(py, "close")?;
+        Ok(py.none())
+    }
+}
+
+struct FileNo;
+impl Method for FileNo {
+    type Class = Log;
+    const NAME: &'static CStr = c"fileno";
+
+    fn call(py: Attached<'_>, this: &Log, _arguments: &[Object]) -> Result<Object, Exception> {
+        let name = this.name().trim_matches(['<', '>']);
+        Err(Exception::os_error(py, &format!("{name} log object has no file descriptor")))
+    }
+}
+
+macro_rules! answers {
+    ($($method:ident = $name:literal: $answer:literal;)*) => {$(
+        struct $method;
+        impl Method for $method {
+            type Class = Log;
+            const NAME: &'static CStr = $name;
+
+            fn call(py: Attached<'_>, _this: &Log, _arguments: &[Object]) -> Result<Object, Exception> {
+                Ok(py.bool($answer))
+            }
+        }
+    )*};
+}
+answers! {
+    IsTty = c"isatty": false;
+    Readable = c"readable": false;
+    Seekable = c"seekable": false;
+    Writable = c"writable": true;
+}
+
+struct Name;
+impl Getter for Name {
+    type Class = Log;
+    const NAME: &'static CStr = c"name";
+
+    fn get(py: Attached<'_>, this: &Log) -> Result<Object, Exception> {
+        py.text(this.name())
+    }
+}
+
+struct Closed;
+impl Getter for Closed {
+    type Class = Log;
+    const NAME: &'static CStr = c"closed";
+
+    fn get(py: Attached<'_>, _this: &Log) -> Result<Object, Exception> {
+        Ok(py.bool(false))
+    }
+}
+
+/// Wraps raw streams for applications.
+pub(crate) struct TextStreams {
+    class: Type<Log>,
+    wrapper: Object,
+    arguments: [Object; 5],
+}
+
+impl TextStreams {
+    /// Prepares the wrapping in the current interpreter.
+    pub(crate) fn new(py: Attached<'_>) -> Result<Self, Exception> {
+        Ok(Self {
+            class: Type::new(py)?,
+            wrapper: py.import(c"io")?.attr(py, c"TextIOWrapper")?,
+            // encoding, errors, newline, line_buffering, write_through
+            arguments: [py.text("utf-8")?, py.text("replace")?, py.text("")?, py.bool(true), py.bool(true)],
+        })
+    }
+
+    /// A text stream over `log`.
+    pub(crate) fn wrap(&self, py: Attached<'_>, log: Log) -> Result<Object, Exception> {
+        let raw = self.class.instance(py, log)?;
+        let [encoding, errors, newline, line_buffering, write_through] = &self.arguments;
+        self.wrapper.call(py, &[&raw, encoding, errors, newline, line_buffering, write_through])
+    }
+}

@@ -1,0 +1,220 @@
+//! `wsgi.input`: the request body as a file.
+
+#![forbid(unsafe_code)]
+
+use super::arguments;
+use super::exchange::{Exchange, InputError};
+use super::request::{Request, add_time};
+use crate::python::{Attached, Class, Exception, Method, MethodDef, Object};
+use parking_lot::Mutex;
+use std::ffi::CStr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+/// How much is read from the exchange at a time, at most.
+const STEP: usize = 64 * 1024;
+
+/// The request body.
+pub(crate) struct Input {
+    request: Arc<Request>,
+    body: Mutex<Body>,
+}
+
+/// What was read of the body and not yet given to the application. Locked only by who holds the exchange.
+#[derive(Default)]
+struct Body {
+    octets: Vec<u8>,
+    taken: usize,
+    ended: bool,
+    failed: bool,
+}
+
+/// How much the application wants.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// All there is.
+    All,
+    /// This many octets.
+    Octets(usize),
+    /// A line, of at most so many octets.
+    Line(usize),
+}
+
+/// Why there is nothing to give.
+enum Failure {
+    /// The request is over.
+    Over,
+    /// It has failed before.
+    Before,
+    /// It fails now.
+    Now(InputError),
+}
+
+impl Input {
+    /// The body of a request.
+    pub(crate) fn new(request: &Arc<Request>) -> Self {
+        Self { request: Arc::clone(request), body: Mutex::default() }
+    }
+
+    fn take(&self, py: Attached<'_>, wanted: Wanted, over: &str) -> Result<Object, Exception> {
+        let start = Instant::now();
+        // What is in memory already needs no wait, and so no departure from the interpreter.
+        let quick = self.request.lent.quickly(py, |exchange| self.body.lock().take(exchange, wanted, true));
+        let result = match quick {
+            Some(Ok(None)) => self.request.lent.waiting(py, |exchange| self.body.lock().take(exchange, wanted, false)),
+            done => done,
+        };
+        let traffic = &self.request.traffic;
+        traffic.reads.fetch_add(1, Relaxed);
+        add_time(&traffic.read_time, start.elapsed());
+        match result.unwrap_or(Err(Failure::Over)) {
+            _ if self.request.is_over() => Err(Exception::runtime_error(py, over)),
+            Ok(octets) => {
+                let octets = octets.unwrap_or_default();
+                traffic.read.fetch_add(octets.len() as u64, Relaxed);
+                py.bytes(&octets)
+            }
+            Err(Failure::Over) => Err(Exception::runtime_error(py, over)),
+            Err(Failure::Before) => Err(Exception::os_error(py, "mod_wsgi request data read error: input is already in error state")),
+            Err(Failure::Now(InputError(reason))) => Err(Exception::os_error(py, &format!("mod_wsgi request data read error: {reason}"))),
+        }
+    }
+}
+
+impl Body {
+    /// The octets that are wanted; `None` when that would wait and must not.
+    fn take(&mut self, exchange: &mut dyn Exchange, wanted: Wanted, only_ready: bool) -> Result<Option<Vec<u8>>, Failure> {
+        if self.failed {
+            return Err(Failure::Before);
+        }
+        let mut searched = self.taken;
+        loop {
+            let held = self.octets.len() - self.taken;
+            let enough = match wanted {
+                Wanted::All => None,
+                Wanted::Octets(count) => (held >= count).then_some(count),
+                Wanted::Line(limit) => {
+                    let newline = self.octets[searched..].iter().position(|octet| *octet == b'\n').map(|at| at + 1 + searched - self.taken);
+                    searched = self.octets.len();
+                    newline.or((held >= limit).then_some(limit)).map(|count| count.min(limit))
+                }
+            };
+            if let Some(count) = enough.or(self.ended.then_some(held)) {
+                return Ok(Some(self.give(count)));
+            }
+            if only_ready && !exchange.read_is_ready() {
+                return Ok(None);
+            }
+            let missing = if let Wanted::Octets(count) = wanted { count - held } else { STEP };
+            self.fill(exchange, missing.min(STEP))?;
+        }
+    }
+
+    fn fill(&mut self, exchange: &mut dyn Exchange, step: usize) -> Result<(), Failure> {
+        let end = self.octets.len();
+        self.octets.resize(end + step, 0);
+        let result = exchange.read(&mut self.octets[end..]);
+        self.octets.truncate(end + result.as_ref().map_or(0, |count| (*count).min(step)));
+        match result {
+            Ok(count) => self.ended = count == 0,
+            Err(error) => {
+                self.failed = true;
+                return Err(Failure::Now(error));
+            }
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, count: usize) -> Vec<u8> {
+        if count == self.octets.len() - self.taken && self.taken == 0 {
+            return std::mem::take(&mut self.octets);
+        }
+        let given = self.octets[self.taken..self.taken + count].to_vec();
+        self.taken += count;
+        // What was given is forgotten now and then, so that reading lines does not move the rest each time.
+        if self.taken == self.octets.len() || self.taken > STEP {
+            self.octets.drain(..self.taken);
+            self.taken = 0;
+        }
+        given
+    }
+}
+
+impl Class for Input {
+    const NAME: &'static CStr = c"mod_wsgi.Input";
+    const METHODS: &'static [MethodDef] =
+        &[MethodDef::of::<Read>(), MethodDef::of::<ReadLine>(), MethodDef::of::<ReadLines>(), MethodDef::of::<Close>(), MethodDef::END];
+    const ITERATOR: bool = true;
+
+    fn next(&self, py: Attached<'_>) -> Result<Option<Object>, Exception> {
+        let line = self.take(py, Wanted::Line(usize::MAX), "iteration of wsgi.input attempted after request completed")?;
+        Ok(if line.as_bytes().is_none_or(<[u8]>::is_empty) { None } else { Some(line) })
+    }
+}
+
+/// The optional size argument; none and negative ones mean everything.
+fn size(py: Attached<'_>, function: &str, arguments: &[Object]) -> Result<Option<usize>, Exception> {
+    arguments::count(py, function, arguments, 0, 1)?;
+    match arguments.first() {
+        Some(size) => Ok(usize::try_from(size.to_i64(py)?).ok()),
+        None => Ok(None),
+    }
+}
+
+struct Read;
+impl Method for Read {
+    type Class = Input;
+    const NAME: &'static CStr = c"read";
+
+    fn call(py: Attached<'_>, this: &Input, arguments: &[Object]) -> Result<Object, Exception> {
+        let wanted = size(py, "read", arguments)?.map_or(Wanted::All, Wanted::Octets);
+        this.take(py, wanted, "read() called on wsgi.input after request completed")
+    }
+}
+
+struct ReadLine;
+impl Method for ReadLine {
+    type Class = Input;
+    const NAME: &'static CStr = c"readline";
+
+    fn call(py: Attached<'_>, this: &Input, arguments: &[Object]) -> Result<Object, Exception> {
+        let limit = size(py, "readline", arguments)?.unwrap_or(usize::MAX);
+        this.take(py, Wanted::Line(limit), "readline() called on wsgi.input after request completed")
+    }
+}
+
+struct ReadLines;
+impl Method for ReadLines {
+    type Class = Input;
+    const NAME: &'static CStr = c"readlines";
+
+    fn call(py: Attached<'_>, this: &Input, arguments: &[Object]) -> Result<Object, Exception> {
+        let hint = size(py, "readlines", arguments)?.filter(|hint| *hint > 0).unwrap_or(usize::MAX);
+        let lines = py.list(&[])?;
+        let mut total = 0;
+        while total < hint {
+            let line = this.take(py, Wanted::Line(usize::MAX), "readlines() called on wsgi.input after request completed")?;
+            match line.as_bytes().map_or(0, <[u8]>::len) {
+                0 => break,
+                length => total += length,
+            }
+            lines.list_append(py, &line)?;
+        }
+        Ok(lines)
+    }
+}
+
+struct Close;
+impl Method for Close {
+    type Class = Input;
+    const NAME: &'static CStr = c"close";
+
+    fn call(py: Attached<'_>, this: &Input, arguments: &[Object]) -> Result<Object, Exception> {
+        arguments::count(py, "close", arguments, 0, 0)?;
+        if this.request.is_over() {
+            return Err(Exception::runtime_error(py, "close() called on wsgi.input after request completed"));
+        }
+        Ok(py.none())
+    }
+}

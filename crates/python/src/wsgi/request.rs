@@ -1,0 +1,169 @@
+//! The request that a thread executes, as everything that belongs to it sees it.
+
+#![forbid(unsafe_code)]
+
+use super::lines::LineBuffer;
+use crate::lend::Lent;
+use crate::python::Attached;
+use parking_lot::Mutex;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wire::head::RequestHead;
+use wire::log::Level;
+
+/// A request on its way. It holds nothing of Python's.
+pub(crate) struct Request {
+    /// The way to the client.
+    pub(crate) lent: Lent,
+    /// The number of the thread that executes it, from 1.
+    pub(crate) thread: u32,
+    /// `mod_wsgi.request_id`.
+    pub(crate) id: String,
+    /// When the host took it, in seconds since the epoch.
+    pub(crate) begun: f64,
+    /// What was read and written.
+    pub(crate) traffic: Traffic,
+    filename: String,
+    line: Mutex<LineBuffer>,
+    over: AtomicBool,
+}
+
+/// Counts what was read and written.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// Calls that read.
+    pub(crate) reads: AtomicU64,
+    /// Octets read.
+    pub(crate) read: AtomicU64,
+    /// Microseconds spent reading.
+    pub(crate) read_time: AtomicU64,
+    /// Blocks written.
+    pub(crate) writes: AtomicU64,
+    /// Octets written.
+    pub(crate) written: AtomicU64,
+    /// Microseconds spent writing.
+    pub(crate) write_time: AtomicU64,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Request>>> = const { RefCell::new(None) };
+}
+
+impl Request {
+    /// The request with `head`, executed by the calling thread for the time of `work`.
+    pub(crate) fn execute<R>(thread: u32, head: &RequestHead<'_>, lent: &Lent, work: impl FnOnce(&Arc<Self>) -> R) -> R {
+        struct Over(Arc<Request>);
+        impl Drop for Over {
+            fn drop(&mut self) {
+                self.0.flush_outside();
+                self.0.over.store(true, Relaxed);
+                CURRENT.set(None);
+            }
+        }
+        let request = Arc::new(Self {
+            lent: lent.clone(),
+            thread,
+            id: environ(head, b"mod_wsgi.request_id").map_or_else(fallback_id, latin1),
+            begun: now(),
+            traffic: Traffic::default(),
+            filename: String::from_utf8_lossy(head.filename).into_owned(),
+            line: Mutex::new(LineBuffer::default()),
+            over: AtomicBool::new(false),
+        });
+        CURRENT.set(Some(Arc::clone(&request)));
+        let _over = Over(Arc::clone(&request));
+        work(&request)
+    }
+
+    /// The request that the calling thread executes.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        CURRENT.with_borrow(Option::clone)
+    }
+
+    /// Whether the request is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
+    }
+
+    /// Ends what the application may do with the request.
+    pub(crate) fn end(&self, py: Attached<'_>) {
+        self.flush(py);
+        self.over.store(true, Relaxed);
+    }
+
+    /// Writes a line to the request's log as it is.
+    pub(crate) fn log(&self, py: Attached<'_>, level: Level, line: &str) {
+        self.lent.quickly(py, |exchange| exchange.log(level, line));
+    }
+
+    /// The same from outside of every interpreter.
+    pub(crate) fn log_outside(&self, level: Level, line: &str) {
+        self.lent.outside(|exchange| exchange.log(level, line));
+    }
+
+    /// A message with the mark of the request's script.
+    pub(crate) fn marked(&self, message: &str) -> String {
+        format!("[script {}] {message}", self.filename)
+    }
+
+    /// The file name of the request.
+    pub(crate) fn filename(&self) -> &str {
+        &self.filename
+    }
+
+    /// Takes text of the application for the log, and writes the lines that are complete.
+    pub(crate) fn write_text(&self, py: Attached<'_>, octets: &[u8]) {
+        let lines = self.line.lock().push(octets);
+        self.log_lines(py, lines);
+    }
+
+    /// Writes the line that has no newline yet.
+    pub(crate) fn flush(&self, py: Attached<'_>) {
+        let line = self.line.lock().flush();
+        self.log_lines(py, line);
+    }
+
+    /// Whether a line waits for its end.
+    pub(crate) fn has_pending_text(&self) -> bool {
+        self.line.lock().is_pending()
+    }
+
+    fn log_lines(&self, py: Attached<'_>, lines: impl IntoIterator<Item = String>) {
+        for line in lines {
+            self.log(py, Level::Error, &self.marked(&line));
+        }
+    }
+
+    fn flush_outside(&self) {
+        if let Some(line) = self.line.lock().flush() {
+            self.log_outside(Level::Error, &self.marked(&line));
+        }
+    }
+}
+
+/// The value of a key in the request's environ.
+pub(crate) fn environ<'a>(head: &RequestHead<'a>, name: &[u8]) -> Option<&'a [u8]> {
+    head.environ.iter().rev().find(|pair| pair.name == name).map(|pair| pair.value)
+}
+
+/// The time in seconds since the epoch.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// Adds the time since `start` to a counter of microseconds.
+pub(crate) fn add_time(counter: &AtomicU64, elapsed: Duration) {
+    counter.fetch_add(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX), Relaxed);
+}
+
+fn latin1(octets: &[u8]) -> String {
+    octets.iter().copied().map(char::from).collect()
+}
+
+/// An id for a request that came without one.
+fn fallback_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
+}
