@@ -74,26 +74,25 @@ enum StartError {
     Thread(std::io::Error),
 }
 
-/// Is a worker until it is to end; returns the exit status.
+/// Is a worker until it has ended in order; then Python is to end, and the process with this exit status. A worker that fails does not
+/// return.
 pub(crate) fn run(py: Attached<'_>) -> i32 {
     std::panic::set_hook(Box::new(|panic| log::write(Level::Crit, &panic.to_string().replace('\n', " "))));
     let (channel, inherited) = match begin() {
         Ok(begun) => begun,
-        Err(error) => return failed(&error),
+        Err(error) => {
+            log::coded(&codes::WORKER, &error);
+            sys::process::exit_now(NOT_READY);
+        }
     };
     let told = settings(&channel).and_then(|settings| work(py, &channel, inherited, settings));
-    told.unwrap_or_else(|error| {
-        // The supervisor logs what it is told; if it is not there, nobody would.
-        match channel.send(&FromWorker::Failed(error.to_string()), &[]) {
-            Ok(()) => NOT_READY,
-            Err(_) => failed(&error),
-        }
-    })
-}
-
-fn failed(error: &StartError) -> i32 {
-    log::coded(&codes::WORKER, error);
-    NOT_READY
+    let Err(error) = told else { return DONE };
+    // The supervisor logs what it is told; if it is not there, nobody would.
+    if channel.send(&FromWorker::Failed(error.to_string()), &[]).is_err() {
+        log::coded(&codes::WORKER, &error);
+    }
+    // Whoever was not ready has nothing to end in order.
+    sys::process::exit_now(NOT_READY);
 }
 
 /// Takes over what the supervisor has left open.
@@ -117,7 +116,7 @@ fn work(
     channel: &Arc<Channel>,
     (listener, counters): (std::os::fd::OwnedFd, std::os::fd::OwnedFd),
     settings: Box<WorkerSettings>,
-) -> Result<i32, StartError> {
+) -> Result<(), StartError> {
     let group = &settings.group;
     become_known(group);
     let counters = SharedWords::map(&counters)?;
@@ -165,8 +164,7 @@ fn work(
     if !group.python.destroy_interpreter {
         sys::process::exit_now(DONE);
     }
-    // Python ends itself when we return: the main interpreter's exit handlers, then the process.
-    Ok(DONE)
+    Ok(())
 }
 
 /// What operators see of this process, and what other processes of its user do not.

@@ -222,7 +222,7 @@ fn a_request_with_a_deadline_is_told_that_it_has_begun() {
 
 #[test]
 fn threads_survive_panics_and_end_when_they_are_told() {
-    let path = folder().join("listener");
+    let path = address("listener");
     let listener = socket::listener(&path, 64).expect("a listener");
     let pool = Pool::new(listener).expect("a pool");
     let mut service = service(Box::new(|thread, head, exchange| {
@@ -266,16 +266,49 @@ fn threads_survive_panics_and_end_when_they_are_told() {
     });
     assert!(pool.has_ended());
     assert!(service.news.read().is_ok(), "the control loop is woken");
-    std::fs::remove_dir_all(path.parent().expect("a folder")).expect("ours");
+    std::fs::remove_file(path).expect("ours");
 }
 
-fn folder() -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("worker-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("created");
-    folder
+/// A path for a listener of this process.
+fn address(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("worker-{}-{name}", std::process::id()))
 }
 
 fn tempfile() -> std::fs::File {
     let memory = sys::nix::sys::memfd::memfd_create(c"test", sys::nix::sys::memfd::MFdFlags::MFD_CLOEXEC).expect("a memfd");
     memory.into()
+}
+
+#[test]
+fn a_connection_is_not_left_behind_by_a_worker_that_ends() {
+    let path = address("two-workers");
+    let listener = socket::listener(&path, 64).expect("a listener");
+    let service = service(Box::new(|_, _, exchange| hello(exchange)));
+    for _ in 0..60 {
+        let [first, second] = [(); 2].map(|()| Pool::new(listener.try_clone().expect("a descriptor")).expect("a pool"));
+        std::thread::scope(|scope| {
+            for pool in [&first, &second] {
+                pool.start(scope, &service, 3, 256 * 1024).expect("started");
+                pool.accept().expect("accepts");
+            }
+            let clients: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| {
+                        for _ in 0..60 {
+                            let mut httpd = Httpd::new(socket::connected(&path).expect("connected"));
+                            httpd.send(&request(&head(), &[]), &[]);
+                            assert!(matches!(httpd.rest().last(), Some((Kind::End, _))));
+                        }
+                    })
+                })
+                .collect();
+            std::thread::sleep(Duration::from_millis(2));
+            first.end();
+            for client in clients {
+                client.join().expect("each request was answered");
+            }
+            second.end();
+        });
+    }
+    std::fs::remove_file(path).expect("ours");
 }
