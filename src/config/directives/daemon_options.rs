@@ -96,7 +96,7 @@ static OPTIONS: &[Definition] = &[
     works("reload", |v, o| v.reload(&mut o.reload)),
     works("queue-limit", |v, o| v.count(&mut o.queue_limit, "queue limit", 1..=i32::MAX.unsigned_abs())),
     works("body-spool-limit", |v, o| v.amount(&mut o.body_spool_limit, "body spool limit", 0)),
-    not_yet("response-spool-limit", |v, o| v.amount(&mut o.response_spool_limit, "response spool limit", 0)),
+    works("response-spool-limit", |v, o| v.amount(&mut o.response_spool_limit, "response spool limit", 0)),
     not_yet("slow-request", |v, o| v.seconds(&mut o.slow_request, "slow request time")),
     not_yet("preload", |v, o| v.absolute(&mut o.preload, "preload script")),
     not_yet("min-processes", |v, o| v.count(&mut o.min_processes, "process count", 0..=MOST_PROCESSES)),
