@@ -77,7 +77,6 @@ enum StartError {
 /// Is a worker until it has ended in order; then Python is to end, and the process with this exit status. A worker that fails does not
 /// return.
 pub(crate) fn run(py: Attached<'_>) -> i32 {
-    std::panic::set_hook(Box::new(|panic| log::write(Level::Crit, &panic.to_string().replace('\n', " "))));
     let (channel, inherited) = match begin() {
         Ok(begun) => begun,
         Err(error) => {
@@ -250,7 +249,9 @@ fn end(host: &Host, channel: &Channel, group: &GroupSettings, pool: &pool::Pool,
     }
     // The watchdog comes last: the host is to give up on requests and still call the exit handlers.
     let patience = if shutdown.is_zero() { Duration::MAX } else { shutdown.saturating_sub(Duration::from_secs(1).min(shutdown / 4)) };
-    if host.stop(Some(reason), patience) == Ending::ThreadsRemain {
+    let ending = host.stop(Some(reason), patience);
+    // Without `WSGIDestroyInterpreter` nothing has ended in there, and nothing is to.
+    if ending == Ending::ThreadsRemain && group.python.destroy_interpreter {
         log::coded(&codes::SHUTDOWN_TIMEOUT, format_args!("daemon process '{}' ends while requests are being executed", group.name));
         sys::process::exit_now(OUT_OF_TIME);
     }

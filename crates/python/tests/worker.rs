@@ -46,7 +46,9 @@ fn ask(worker: &Worker, script: &Path, body: &[u8]) -> Httpd {
     let head = RequestHead { script, filename: script, environ, ..head() };
     let httpd = worker.connect();
     let parts: &[&[u8]] = if body.is_empty() { &[] } else { &[body] };
-    httpd.send(&request(&head, parts), &[]);
+    let (octets, sender) = (request(&head, parts), httpd.same());
+    // httpd sends and receives at the same time.
+    std::thread::spawn(move || sender.send(&octets, &[]));
     httpd
 }
 

@@ -27,6 +27,11 @@ impl Httpd {
         Self { socket, octets: Vec::new(), descriptors: Vec::new() }
     }
 
+    /// The same connection, for another thread.
+    pub(crate) fn same(&self) -> Self {
+        Self::new(self.socket.try_clone().expect("a descriptor"))
+    }
+
     /// Sends octets, and descriptors beside the first of them.
     pub(crate) fn send(&self, mut octets: &[u8], descriptors: &[BorrowedFd<'_>]) {
         let mut beside = descriptors;

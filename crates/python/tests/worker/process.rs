@@ -4,6 +4,8 @@ use crate::httpd::{Httpd, SECRET};
 use std::ffi::{CStr, CString};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use sys::control::{Channel, ChannelError};
@@ -146,12 +148,22 @@ fn python_path() -> String {
     std::env::var("WSGI_TEST_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned())
 }
 
-/// The host: cargo puts it beside the folder of this test's own executable.
+/// The host, which cargo puts beside the folder of this test's own executable. A test links no cdylib, so cargo does not build it for
+/// us: it is asked to.
 fn host_path() -> PathBuf {
-    let own = std::env::current_exe().expect("the kernel knows");
-    let host = own.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join("libmod_wsgi_python.so");
-    assert!(host.exists(), "{} is missing: build the package first", host.display());
-    host
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            if let Some(cargo) = std::env::var_os("CARGO") {
+                let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
+                let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+                let built = Command::new(cargo).args(["build", "--quiet", "--lib", "--manifest-path", manifest]).args(profile).status();
+                assert!(built.expect("cargo runs").success());
+            }
+            let own = std::env::current_exe().expect("the kernel knows");
+            own.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join("libmod_wsgi_python.so")
+        })
+        .clone()
 }
 
 impl Worker {
