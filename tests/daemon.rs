@@ -105,13 +105,13 @@ fn a_group_runs_as_its_user() {
 fn a_process_is_replaced_after_maximum_requests() {
     let httpd = Httpd::new(Mode::Daemon).daemon_options("processes=1 threads=1 maximum-requests=3").app("whoami.wsgi").start();
     let mut counts = BTreeMap::new();
-    for _ in 0..12 {
+    let replaced = wait_until(Duration::from_secs(15), || {
         *counts.entry(httpd.get("/").facts().number("pid")).or_insert(0) += 1;
-    }
-    assert!(counts.len() >= 3, "{counts:?}");
-    // While its successor gets ready, a process of ours goes on serving.
-    let allowed = if differs!("maximum-requests stops a process before its successor is there, so requests wait") { 3 } else { 9 };
-    assert!(counts.values().all(|count| *count <= allowed), "{counts:?}");
+        (counts.len() >= 4).then_some(())
+    });
+    assert!(replaced.is_some(), "{counts:?}");
+    // While its successor gets ready, a process of ours goes on serving; mod_wsgi's does not, and requests wait.
+    assert!(counts.values().filter(|count| **count >= 3).count() >= 3, "{counts:?}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn unsafe_blocks_say_why() {
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in lines.iter().enumerate() {
             let code = line.split("//").next().unwrap_or("");
-            if !code.contains("unsafe {") {
+            if !code.contains(&["unsafe", " {"].concat()) {
                 continue;
             }
             let above = lines[..number].iter().rev().take(12);
