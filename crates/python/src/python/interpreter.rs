@@ -94,7 +94,7 @@ impl Interpreter {
         };
         let (Some(raw), Some(state)) = (NonNull::new(raw), NonNull::new(state)) else { return Err(InterpreterError::Refused) };
         let interpreter = Arc::new(Self::new(raw, Some(Arc::clone(main))));
-        thread::adopt(&interpreter, state, Origin::New);
+        thread::adopt(&interpreter, state, Origin::Initial);
         Ok(interpreter)
     }
 

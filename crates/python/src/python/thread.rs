@@ -176,11 +176,11 @@ struct Cached {
 /// Who made a thread state, which decides how it ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// The initialisation of CPython: it ends with it.
+    /// The making of the interpreter: it ends with it. CPython 3.11 aborts if a sub-interpreter loses all states and gets a new one.
     Initial,
     /// `PyGILState_Ensure`.
     GilState,
-    /// `PyThreadState_New` or `Py_NewInterpreter`.
+    /// `PyThreadState_New`.
     New,
 }
 
