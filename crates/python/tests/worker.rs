@@ -134,6 +134,16 @@ fn a_failure_is_told_and_its_traceback_is_logged_for_the_request() {
 }
 
 #[test]
+fn a_script_that_does_not_load_fails_its_request() {
+    let folder = Folder::new();
+    let script = folder.write("broken.wsgi", "import no_such_module\n");
+    let worker = Worker::serving(folder, &settings());
+    assert_eq!(ask(&worker, &script, b"").aborted(), Aborted::Failed);
+    worker.folder.write("broken.wsgi", HELLO);
+    assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+}
+
+#[test]
 fn a_changed_script_is_reported_once_and_the_old_code_goes_on() {
     let folder = Folder::new();
     let script = folder.write("hello.wsgi", HELLO);

@@ -232,23 +232,19 @@ impl Connection {
         Sent::Kept
     }
 
-    /// Waits until octets can be sent, taking in what arrives meanwhile.
+    /// Waits until octets can perhaps be sent, or until something has been taken in.
     fn wait_for_room(&mut self) -> Result<(), ConnectionError> {
-        let deadline = Instant::now() + self.timeout;
-        loop {
-            let readiness = if !self.ended && self.incoming.has_room() { Readiness::Both } else { Readiness::Write };
-            let left = deadline.saturating_duration_since(Instant::now());
-            match socket::wait(&self.socket, readiness, Some(left)) {
-                Ok(true) if readiness == Readiness::Both => match self.receive() {
-                    // httpd may have ended its side and still take ours; if not, the next send says so.
-                    Ok(true) | Err(ConnectionError::Gone) => return Ok(()),
-                    Ok(false) => return Ok(()),
-                    Err(other) => return Err(self.break_off(other)),
-                },
-                Ok(true) => return Ok(()),
-                Ok(false) => return Err(self.break_off(ConnectionError::Timeout(self.timeout))),
-                Err(error) => return Err(self.break_off(ConnectionError::Os(error))),
-            }
+        let takes_in = !self.ended && self.incoming.has_room();
+        let readiness = if takes_in { Readiness::Both } else { Readiness::Write };
+        match socket::wait(&self.socket, readiness, Some(self.timeout)) {
+            Ok(true) if takes_in => match self.receive() {
+                // httpd may have ended its side and still take ours; if it does not, the next send says so.
+                Ok(_) | Err(ConnectionError::Gone) => Ok(()),
+                Err(other) => Err(self.break_off(other)),
+            },
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.break_off(ConnectionError::Timeout(self.timeout))),
+            Err(error) => Err(self.break_off(ConnectionError::Os(error))),
         }
     }
 

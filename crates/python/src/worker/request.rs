@@ -86,9 +86,12 @@ impl Service {
         let mut octets = std::mem::take(&mut connection.head);
         match self.read_head(&mut connection, &mut octets) {
             Err(error) => report(&error),
-            Ok(number) => match self.check(&connection, &octets) {
-                Ok(head) => self.execute(thread, number, &head, &mut connection),
-                Err((error, head)) => refuse(&error, number, head.as_ref(), &mut connection),
+            Ok(number) => match RequestHead::decode(&octets) {
+                Err(error) => report(&error.into()),
+                Ok(head) => match self.check(&connection, &head) {
+                    Ok(()) => self.execute(thread, number, &head, &mut connection),
+                    Err(error) => refuse(&error, number, &head, &mut connection),
+                },
             },
         }
         connection.head = octets;
@@ -116,20 +119,18 @@ impl Service {
     }
 
     /// Checks that the request is for us and still wanted.
-    #[expect(clippy::type_complexity, reason = "a refusal is told in the words of the request, if it has any")]
-    fn check<'o>(&self, connection: &Connection, octets: &'o [u8]) -> Result<RequestHead<'o>, (NoRequest, Option<RequestHead<'o>>)> {
-        let head = RequestHead::decode(octets).map_err(|error| (error.into(), None))?;
+    fn check(&self, connection: &Connection, head: &RequestHead<'_>) -> Result<(), NoRequest> {
         if head.secret != self.secret {
-            return Err((NoRequest::Secret, None));
+            return Err(NoRequest::Secret);
         }
         if head.deadline.is_some_and(|deadline| sys::clock::monotonic_micros() > deadline) {
-            return Err((NoRequest::TooLate, Some(head)));
+            return Err(NoRequest::TooLate);
         }
         let queued = sys::clock::epoch_micros().saturating_sub(head.queue_start);
         if head.queue_start > 0 && queued > LONG_QUEUED && sys::socket::is_closed(connection.socket()) {
-            return Err((NoRequest::Abandoned, None));
+            return Err(NoRequest::Abandoned);
         }
-        Ok(head)
+        Ok(())
     }
 
     fn execute(&self, thread: u32, number: u64, head: &RequestHead<'_>, connection: &mut Connection) {
@@ -190,18 +191,20 @@ fn report(error: &NoRequest) {
 }
 
 /// Answers a request that is not executed.
-fn refuse(error: &NoRequest, number: u64, head: Option<&RequestHead<'_>>, connection: &mut Connection) {
-    match (error, head) {
-        (NoRequest::Abandoned, _) => {}
-        (NoRequest::TooLate, Some(head)) => {
-            let mut frames = Frames::new(connection, number, head.body, log::write);
+fn refuse(error: &NoRequest, number: u64, head: &RequestHead<'_>, connection: &mut Connection) {
+    let mut frames = Frames::new(connection, number, head.body, log::write);
+    match error {
+        NoRequest::TooLate => {
             let code = &codes::QUEUE_TIMEOUT;
             frames.log(code.level, &code.line(format_args!("[script {}] {error}", head.filename.escape_ascii())));
             frames.refuse(Aborted::QueueTimeout);
         }
-        _ => {
-            log::coded(if matches!(error, NoRequest::Secret) { &codes::PEER } else { &codes::REQUEST_FRAME }, error);
-            Frames::new(connection, number, wire::head::Body::Sent, log::write).refuse(Aborted::Refused);
+        NoRequest::Secret => {
+            // Whoever sends it has no log of ours to write to.
+            log::coded(&codes::PEER, error);
+            frames.refuse(Aborted::Refused);
         }
+        // Nobody is there to be answered.
+        _ => {}
     }
 }

@@ -1,6 +1,7 @@
 //! Requests through a worker's threads without Python: the other end plays httpd, a closure plays the host.
 
 #[path = "../../tests/worker/httpd.rs"]
+#[expect(dead_code, reason = "the tests with a real Python need more of it")]
 mod httpd;
 
 use super::connection::Memory;

@@ -149,11 +149,14 @@ fn python_path() -> String {
 }
 
 /// The host, which cargo puts beside the folder of this test's own executable. A test links no cdylib, so cargo does not build it for
-/// us: it is asked to.
+/// us: it is asked to, unless `make` has built everything before.
 fn host_path() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {
+            if let Some(built) = std::env::var_os("MOD_WSGI_BUILT") {
+                return PathBuf::from(built).join("mod_wsgi_python.so");
+            }
             if let Some(cargo) = std::env::var_os("CARGO") {
                 let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
                 let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
