@@ -319,6 +319,8 @@ fn wait_for(pid: Pid, deadline: Instant) {
         if !sys::socket::wait(&ended, sys::socket::Readiness::Read, Some(left)).unwrap_or(true) {
             let _gone_already = nix::sys::signal::kill(pid, Signal::SIGKILL);
         }
+        // Nobody else may be there to do it: in a container, pid 1 is not always an init.
+        let _reaped = nix::sys::wait::waitpid(pid, None);
     }
 }
 
