@@ -99,6 +99,7 @@ fn begin() -> Result<(Arc<Channel>, (std::os::fd::OwnedFd, std::os::fd::OwnedFd)
     let Inherited { control, listener, counters } = inherited::take().ok_or(StartError::NoDescriptors)?;
     // What the application starts inherits neither the listener nor the way to the supervisor.
     sys::process::close_on_exec_from(3);
+    sys::process::notice_forks();
     Ok((Arc::new(Channel::new(control)), (listener, counters)))
 }
 

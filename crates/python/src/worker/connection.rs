@@ -79,8 +79,6 @@ pub(super) struct Connection {
     timeout: Duration,
     ended: bool,
     broken: bool,
-    /// The process that speaks: one that the application forks has the same socket, and must be silent.
-    owner: u32,
 }
 
 impl Connection {
@@ -88,7 +86,7 @@ impl Connection {
     pub(super) fn new(socket: OwnedFd, timeout: Duration, memory: Memory) -> Self {
         let Memory { incoming, pending, head } = memory;
         let incoming = Incoming::new(incoming);
-        Self { socket, incoming, descriptors: Vec::new(), pending, head, timeout, ended: false, broken: false, owner: std::process::id() }
+        Self { socket, incoming, descriptors: Vec::new(), pending, head, timeout, ended: false, broken: false }
     }
 
     /// Closes the connection and gives its memory back.
@@ -106,14 +104,9 @@ impl Connection {
         self.socket.as_fd()
     }
 
-    /// Whether this process can send nothing, or may not.
+    /// Whether this process can send nothing, or may not: one that the application forks has the same socket, and must be silent.
     pub(super) fn is_broken(&self) -> bool {
-        self.broken || self.is_foreign()
-    }
-
-    /// Whether this process is not the one whose connection it is.
-    pub(super) fn is_foreign(&self) -> bool {
-        std::process::id() != self.owner
+        self.broken || sys::process::is_forked()
     }
 
     /// Whether [`Connection::part`] has something without waiting.
@@ -151,7 +144,7 @@ impl Connection {
 
     /// Receives what is there; `false` when that is nothing.
     fn receive(&mut self) -> Result<bool, ConnectionError> {
-        if self.ended || self.is_foreign() {
+        if self.ended || sys::process::is_forked() {
             return Err(ConnectionError::Gone);
         }
         match socket::receive(&self.socket, self.incoming.room(), &mut self.descriptors) {

@@ -53,11 +53,6 @@ impl<'c> Frames<'c> {
         Self { connection, request, input, begun: false, log }
     }
 
-    /// Whether this process was forked by the application, and is not the one that serves.
-    pub(super) fn is_foreign(&self) -> bool {
-        self.connection.is_foreign()
-    }
-
     /// Tells httpd that the request is no longer waiting.
     pub(super) fn began(&mut self) {
         let pid = std::process::id().to_le_bytes();

@@ -149,7 +149,7 @@ impl Service {
             Outcome::Failed
         });
         // A process that the application has forked and that came back to here must not answer for its parent, nor go on as a worker.
-        if frames.is_foreign() {
+        if sys::process::is_forked() {
             sys::process::exit_now(0);
         }
         // Before the last octets leave: whoever has read the answer must not find its request still counted as running.
