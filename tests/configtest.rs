@@ -152,7 +152,8 @@ fn an_identical_group_in_a_copied_virtual_host_is_the_same_group() {
     assert!(same.is_ok, "{}", same.output);
     let differing = Httpd::bare().config(&format!("{}{}", host(80, 5), host(443, 6))).test();
     assert!(!differing.is_ok);
-    assert_eq!(differing.output.matches("httpd.conf:").count(), 2, "both places are named: {}", differing.output);
+    let places = differing.output.split("httpd.conf:").skip(1).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    assert_eq!(places.count(), 2, "both places are named: {}", differing.output);
 }
 
 #[test]
