@@ -115,6 +115,7 @@ def add_log_handler():
         return LogHandler
 
     mod_wsgi.__getattr__ = __getattr__
+    mod_wsgi.__dir__ = lambda: sorted({*vars(mod_wsgi), "LogHandler"} - {"__getattr__", "__dir__"})
 
 
 def install_module():
