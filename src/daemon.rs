@@ -4,8 +4,11 @@
 
 mod body;
 mod client;
+mod connections;
 mod group;
 mod incoming;
+mod owner;
+mod root;
 
 pub(crate) use client::serve;
 pub(crate) use group::{start_child, start_groups};

@@ -1,19 +1,23 @@
 //! One request over one connection to a group's socket: its head and body go out, the response comes back.
 //!
-//! The kernel's accept queue in front of the workers is the group's queue. This side holds the deadline, and says what became of a
-//! request that no worker finished.
+//! A worker with a free thread gets the request directly, over a connection that is kept ([`super::connections`]); if there is none, the
+//! request waits in the group's queue: the kernel's accept queue in front of all workers. This side holds the deadline, sends once more
+//! what no worker has begun, and says what became of a request that no worker finished.
 
 #![forbid(unsafe_code)]
 
 use super::body::{BodyError, RequestBody, Taken};
+use super::connections::Kept;
 use super::group::{self, Served, Unusable};
 use super::incoming::{Incoming, Part, ProtocolError};
+use super::{owner, root};
 use crate::apache::brigade::PassError;
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::apache::status::Status;
 use crate::request::Refusal;
 use crate::response::{Response, ResponseOptions};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -51,6 +55,10 @@ pub(crate) fn serve<'r>(
     options: ResponseOptions,
 ) -> Result<Status, Refusal> {
     let group = find(request, name)?;
+    owner::check(request.filename(), group.front.script_user.as_ref(), group.front.script_group.as_ref())?;
+    if let Some(root) = &group.front.chroot {
+        root::enter(request, root, &mut head)?;
+    }
     let options = ResponseOptions { spool_limit: group.response_spool_limit, ..options };
     if Counters::view(&group.counters).is_some_and(|counters| counters.state() == GroupState::Failed) {
         retry_after(request);
@@ -71,9 +79,13 @@ pub(crate) fn serve<'r>(
     head.queue_start = epoch_micros();
     head.body = if body.is_held_back() { Body::OnDemand } else { Body::Sent };
     head.deadline = group.queue_timeout.map(|timeout| monotonic_micros() + u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2));
-    let socket = connect(request, &group)?;
     let response = Response::new(request, options);
-    Conversation::new(&group, number, socket, body, response, &head, taken).run(request)
+    Conversation::new(&group, number, body, response, &head, taken).run(request)
+}
+
+thread_local! {
+    /// Memory that passes from one request of a thread to the next: what is sent, and what is received.
+    static MEMORY: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
 fn status_of(code: i32) -> Status {
@@ -105,7 +117,7 @@ fn connect(request: &Request<'_>, group: &Served) -> Result<OwnedFd, Refusal> {
     match socket::connected(&group.socket) {
         Ok(socket) => Ok(socket),
         Err(Errno::EAGAIN) if !group.refuses_when_full => {
-            let patience = group.queue_timeout.map_or(group.connect_timeout, |limit| limit.min(group.connect_timeout));
+            let patience = group.queue_timeout.map_or(group.front.connect_timeout, |limit| limit.min(group.front.connect_timeout));
             socket::connected_within(&group.socket, patience).map_err(|error| failed(&codes::QUEUE_FULL, error))
         }
         Err(error @ Errno::EAGAIN) => Err(failed(&codes::QUEUE_FULL, error)),
@@ -113,17 +125,37 @@ fn connect(request: &Request<'_>, group: &Served) -> Result<OwnedFd, Refusal> {
     }
 }
 
+/// The way that a request takes.
+enum Route {
+    /// Over the group's queue.
+    Queue(OwnedFd),
+    /// To a worker with a free thread.
+    Direct(Kept),
+}
+
+impl AsFd for Route {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Queue(socket) => socket.as_fd(),
+            Self::Direct(kept) => kept.socket.as_fd(),
+        }
+    }
+}
+
 /// A request and its response on one connection.
 struct Conversation<'g, 'r> {
     group: &'g Served,
     number: u64,
-    socket: OwnedFd,
+    route: Option<Route>,
     body: RequestBody<'r>,
     response: Response<'r>,
     outgoing: Vec<u8>,
     sent: usize,
-    /// The file to go along with the octet at this place of `outgoing`.
+    /// The file to go along with the octet at this place of `outgoing`, and whether it has gone.
     file: Option<(usize, std::fs::File)>,
+    file_sent: bool,
+    /// Whether all that was sent is still in `outgoing`, to be sent once more.
+    can_repeat: bool,
     incoming: Incoming,
     files: VecDeque<OwnedFd>,
     worker: Option<u32>,
@@ -135,8 +167,10 @@ struct Conversation<'g, 'r> {
 
 /// How a conversation ended.
 enum Ending {
-    /// With the whole response.
-    Complete,
+    /// With the whole response; whether the connection is kept.
+    Complete(bool),
+    /// The worker takes no more requests over this connection.
+    Closing,
     /// The worker says that there will be no more.
     Aborted(Aborted),
     /// The worker is gone.
@@ -152,17 +186,10 @@ enum Ending {
 }
 
 impl<'g, 'r> Conversation<'g, 'r> {
-    fn new(
-        group: &'g Served,
-        number: u64,
-        socket: OwnedFd,
-        body: RequestBody<'r>,
-        response: Response<'r>,
-        head: &RequestHead<'_>,
-        taken: Taken,
-    ) -> Self {
+    fn new(group: &'g Served, number: u64, body: RequestBody<'r>, response: Response<'r>, head: &RequestHead<'_>, taken: Taken) -> Self {
         // The head is encoded behind room for its header, so that it is not copied.
-        let mut outgoing = Vec::with_capacity(HEADER + 4096 + taken.frames.len());
+        let (mut outgoing, incoming) = MEMORY.take();
+        outgoing.clear();
         outgoing.extend_from_slice(&[0; HEADER]);
         let mut outgoing = head.encode_onto(outgoing);
         let length = u32::try_from(outgoing.len() - HEADER).unwrap_or(u32::MAX);
@@ -170,17 +197,19 @@ impl<'g, 'r> Conversation<'g, 'r> {
         let file = taken.file.map(|file| (outgoing.len(), file));
         outgoing.extend_from_slice(&taken.frames);
         let deadline = group.queue_timeout.map(|timeout| Instant::now() + timeout);
-        let incoming = Incoming::new(number);
+        let incoming = Incoming::new(number, incoming);
         let files = VecDeque::new();
         Self {
             group,
             number,
-            socket,
+            route: None,
             body,
             response,
             outgoing,
             sent: 0,
             file,
+            file_sent: false,
+            can_repeat: true,
             incoming,
             files,
             worker: None,
@@ -191,8 +220,43 @@ impl<'g, 'r> Conversation<'g, 'r> {
     }
 
     fn run(mut self, request: &mut Request<'r>) -> Result<Status, Refusal> {
-        let ending = self.converse(request);
+        let counters = Counters::view(&self.group.counters);
+        let direct = counters.and_then(|counters| self.group.connections.take(&counters));
+        self.route = Some(match direct {
+            Some(kept) => Route::Direct(kept),
+            None => Route::Queue(connect(request, self.group)?),
+        });
+        let mut ending = self.converse(request);
+        if self.was_not_begun(&ending) {
+            // It goes to whoever is free next.
+            self.sent = 0;
+            self.file_sent = false;
+            self.deaf = false;
+            self.route = Some(Route::Queue(connect(request, self.group)?));
+            ending = self.converse(request);
+        }
         self.conclude(request, ending)
+    }
+
+    /// Whether the request is certain not to have been begun, and can be sent once more.
+    fn was_not_begun(&self, ending: &Ending) -> bool {
+        let is_direct = matches!(self.route, Some(Route::Direct(_)));
+        if !is_direct || !self.can_repeat || self.began {
+            return false;
+        }
+        match ending {
+            Ending::Closing => true,
+            // A worker says in the counters what it executes before it does; one that ended without that has not read the request.
+            Ending::Dead => {
+                self.incoming.is_untouched()
+                    && Counters::view(&self.group.counters).is_some_and(|counters| counters.worker_of(self.number).is_none())
+            }
+            _ => false,
+        }
+    }
+
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.route.as_ref().expect("a route is chosen before anything is sent").as_fd()
     }
 
     /// Sends and receives until it is over.
@@ -227,15 +291,13 @@ impl<'g, 'r> Conversation<'g, 'r> {
         while !self.deaf && self.sent < self.outgoing.len() {
             // The descriptor goes with the first octet of its frame, so what is before that is sent by itself.
             let (end, descriptors): (usize, &[BorrowedFd<'_>]) = match &self.file {
-                Some((at, file)) if *at == self.sent => (self.outgoing.len(), &[file.as_fd()]),
-                Some((at, _)) => (*at, &[]),
-                None => (self.outgoing.len(), &[]),
+                Some((at, file)) if !self.file_sent && *at == self.sent => (self.outgoing.len(), &[file.as_fd()]),
+                Some((at, _)) if !self.file_sent => (*at, &[]),
+                _ => (self.outgoing.len(), &[]),
             };
-            match socket::send(&self.socket, &[IoSlice::new(&self.outgoing[self.sent..end])], descriptors) {
+            match socket::send(self.socket(), &[IoSlice::new(&self.outgoing[self.sent..end])], descriptors) {
                 Ok(length) => {
-                    if !descriptors.is_empty() {
-                        self.file = None;
-                    }
+                    self.file_sent |= !descriptors.is_empty();
                     self.sent += length;
                 }
                 Err(Errno::EAGAIN) => return None,
@@ -243,7 +305,9 @@ impl<'g, 'r> Conversation<'g, 'r> {
                 Err(_) => self.deaf = true,
             }
         }
-        if self.sent > 0 {
+        if self.body.is_streaming() && self.sent > 0 {
+            // What streams is not kept.
+            self.can_repeat = false;
             self.outgoing.clear();
             self.sent = 0;
         }
@@ -252,7 +316,11 @@ impl<'g, 'r> Conversation<'g, 'r> {
 
     fn receive(&mut self) -> Result<usize, Errno> {
         let mut descriptors = Vec::new();
-        let received = socket::receive(&self.socket, self.incoming.room(), &mut descriptors)?;
+        let received = socket::receive(
+            self.route.as_ref().expect("a route is chosen before anything is received"),
+            self.incoming.room(),
+            &mut descriptors,
+        )?;
         self.incoming.filled(received);
         self.files.extend(descriptors);
         Ok(received)
@@ -293,7 +361,8 @@ impl<'g, 'r> Conversation<'g, 'r> {
                     log::request(request, level, &String::from_utf8_lossy(line));
                     Ok(())
                 }
-                Part::End => return Some(Ending::Complete),
+                Part::End(kept) => return Some(Ending::Complete(kept)),
+                Part::Closing => return Some(Ending::Closing),
                 Part::Aborted(reason) => return Some(Ending::Aborted(reason)),
             };
             if let Err(error) = passed {
@@ -305,8 +374,9 @@ impl<'g, 'r> Conversation<'g, 'r> {
     /// Waits until something can be done, and does what is for the client.
     fn wait(&mut self, request: &Request<'r>, streams: bool) -> Option<Ending> {
         let queued = self.deadline.filter(|_| !self.began);
-        let limit =
-            queued.map_or(self.group.socket_timeout, |at| at.saturating_duration_since(Instant::now()).min(self.group.socket_timeout));
+        let limit = queued.map_or(self.group.front.socket_timeout, |at| {
+            at.saturating_duration_since(Instant::now()).min(self.group.front.socket_timeout)
+        });
         let spooled = self.response.is_spooled();
         let client = if streams || spooled { request.client_socket() } else { None };
         let ticks = streams && client.is_none();
@@ -317,7 +387,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
         let mut of_client = PollFlags::empty();
         of_client.set(PollFlags::POLLIN, streams);
         of_client.set(PollFlags::POLLOUT, spooled);
-        let mut waited = [PollFd::new(self.socket.as_fd(), worker), PollFd::new(client.unwrap_or(self.socket.as_fd()), of_client)];
+        let mut waited = [PollFd::new(self.socket(), worker), PollFd::new(client.unwrap_or(self.socket()), of_client)];
         let count = if client.is_some() { 2 } else { 1 };
         let milliseconds = i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         match poll(&mut waited[..count], PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)) {
@@ -337,10 +407,15 @@ impl<'g, 'r> Conversation<'g, 'r> {
 
     /// Ends the response accordingly.
     fn conclude(self, request: &mut Request<'r>, ending: Ending) -> Result<Status, Refusal> {
-        let Self { group, number, worker, response, body, .. } = self;
+        let is_sent = self.sent == self.outgoing.len() && !self.deaf;
+        let Self { group, number, worker, response, body, route, outgoing, incoming, .. } = self;
+        if let (Ending::Complete(true), Some(Route::Direct(kept)), true) = (&ending, route, is_sent) {
+            group.connections.give_back(kept);
+        }
+        MEMORY.set((outgoing, incoming.into_buffer()));
         if body.is_streaming() || body.is_held_back() {
             // What the client still sends is not the next request.
-            if !matches!(ending, Ending::Complete) {
+            if !matches!(ending, Ending::Complete(_)) {
                 request.close_after();
             }
         }
@@ -355,7 +430,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
             }
         };
         match ending {
-            Ending::Complete => Ok(response.end(request)),
+            Ending::Complete(_) => Ok(response.end(request)),
             Ending::Client(PassError::ClientGone) => Ok(response.fail(request, Status::OK)),
             Ending::Client(error) => {
                 let what = format!("the response was not sent: {error}");
@@ -373,7 +448,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
                 refuse(&codes::REFUSED, Status::BAD_GATEWAY, what, response, request)
             }
             Ending::Silent => {
-                let limit = group.socket_timeout.as_secs();
+                let limit = group.front.socket_timeout.as_secs();
                 let what = format!("nothing was heard of the daemon group '{}' within socket-timeout={limit}", group.name);
                 let code = if begun { &codes::BODY_TIMEOUT } else { &codes::HEAD_TIMEOUT };
                 refuse(code, Status::GATEWAY_TIMEOUT, what, response, request)
@@ -382,7 +457,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
                 let what = format!("a worker of the daemon group '{}' sent no response: {error}", group.name);
                 refuse(&codes::MALFORMED, Status::BAD_GATEWAY, what, response, request)
             }
-            Ending::Dead => {
+            Ending::Dead | Ending::Closing => {
                 let what = what_happened(group, number, worker);
                 refuse(&codes::REQUEST_LOST, Status::BAD_GATEWAY, what, response, request)
             }

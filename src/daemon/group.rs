@@ -3,13 +3,14 @@
 //! The statics outlive a configuration (the module is never unloaded): the listening socket is the group's queue, which must not end
 //! with a generation of httpd.
 
+use super::connections::Connections;
 use crate::apache::pool::Pool;
 use crate::apache::server::{self, Server};
 use crate::apache::{child, log};
 use crate::config::directives::ServerKey;
 use crate::config::group::Group;
 use crate::config::options::Global;
-use crate::config::settings::group::GroupFacts;
+use crate::config::settings::group::{FrontSettings, GroupFacts};
 use crate::embedded::interpreter_of;
 use crate::server::{beside_us, facts};
 use nix::sys::signal::Signal;
@@ -20,6 +21,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use sys::control::Channel;
 use sys::memory::SharedWords;
@@ -42,10 +44,10 @@ pub(super) struct Served {
     group: Group,
     /// What its workers and supervisor say of themselves.
     pub(super) counters: SharedWords,
-    /// `connect-timeout=`.
-    pub(super) connect_timeout: Duration,
-    /// `socket-timeout=`.
-    pub(super) socket_timeout: Duration,
+    /// Connections to single workers.
+    pub(super) connections: Connections,
+    /// What of its options concerns httpd's side.
+    pub(super) front: FrontSettings,
     /// `queue-timeout=`.
     pub(super) queue_timeout: Option<Duration>,
     /// `queue-limit=`: whether a full queue is an answer.
@@ -60,6 +62,7 @@ pub(super) struct Served {
 struct Running {
     name: String,
     socket: PathBuf,
+    direct: Vec<u8>,
     secret: [u8; 16],
     listener: OwnedFd,
     backlog: u32,
@@ -163,6 +166,12 @@ pub(crate) fn start_child() {
     running.clear();
 }
 
+/// Numbers groups, so that an address is one group's as long as the parent lives.
+fn next_number() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// Ends the groups that the new configuration does not define, or defines for another identity.
 fn retire(running: &mut Vec<Running>, groups: &[Group]) {
     running.retain(|old| {
@@ -194,10 +203,12 @@ fn start_group(
     let index = match running.iter().position(|old| old.name == group.name) {
         Some(index) => index,
         None => {
-            let (socket, listener) = listen(pool, global, running.len() + 1, group, backlog)?;
+            let number = next_number();
+            let (socket, listener) = listen(pool, global, number, group, backlog)?;
+            let direct = format!("mod_wsgi.{}.{number}", std::process::id()).into_bytes();
             let secret = secret().map_err(StartError::Secret)?;
             let name = group.name.clone();
-            running.push(Running { name, socket, secret, listener, backlog, supervisor: None, last: None });
+            running.push(Running { name, socket, direct, secret, listener, backlog, supervisor: None, last: None });
             running.len() - 1
         }
     };
@@ -206,7 +217,7 @@ fn start_group(
         sys::socket::set_backlog(&kept.listener, backlog);
         kept.backlog = backlog;
     }
-    let settings = settings(main, global, group, server, kept.secret);
+    let settings = settings(main, global, group, server, kept);
     if kept.last.as_ref().is_some_and(|last| last.settings.identity != settings.identity) {
         // Only root can take on another identity, and the supervisor has given that up: a new one is needed, on the same socket.
         stop_supervisor(kept);
@@ -216,6 +227,7 @@ fn start_group(
     let (memory, counters) = SharedWords::create(c"mod_wsgi counters", shape.words())?;
     let _shape_fits = Counters::format(&counters, shape);
     let log = server.error_log().map_err(StartError::Log)?;
+    let (uid, threads) = (settings.identity.uid, settings.threads);
     kept.last = Some(Configuration { settings, log, counters: memory });
     configure(kept)?;
     let front = group.front(server.timeout());
@@ -224,10 +236,10 @@ fn start_group(
         socket: kept.socket.clone(),
         secret: kept.secret,
         group: group.clone(),
+        connections: Connections::new(kept.direct.clone(), uid, threads),
         counters,
-        connect_timeout: front.connect_timeout,
-        socket_timeout: front.socket_timeout,
         queue_timeout: Some(front.queue_timeout).filter(|timeout| !timeout.is_zero()),
+        front,
         refuses_when_full: group.options.queue_limit.is_some(),
         body_spool_limit: group.options.body_spool_limit.unwrap_or(SPOOL_LIMIT),
         response_spool_limit: group.options.response_spool_limit.unwrap_or(SPOOL_LIMIT),
@@ -332,7 +344,7 @@ fn secret() -> std::io::Result<[u8; 16]> {
 }
 
 /// The group's socket: `<prefix>.<pid>.<number>.sock`, for httpd's children only.
-fn listen(pool: Pool<'_>, global: &Global, number: usize, group: &Group, backlog: u32) -> Result<(PathBuf, OwnedFd), StartError> {
+fn listen(pool: Pool<'_>, global: &Global, number: u32, group: &Group, backlog: u32) -> Result<(PathBuf, OwnedFd), StartError> {
     let prefix = global.socket_prefix.clone().or_else(|| server::runtime_path(pool, c"wsgi")).unwrap_or_else(|| b"/tmp/wsgi".to_vec());
     let prefix = PathBuf::from(OsStr::from_bytes(&prefix));
     remove_stale(&prefix);
@@ -362,13 +374,14 @@ fn remove_stale(prefix: &Path) {
 }
 
 /// What the group's processes are told.
-fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>, secret: [u8; 16]) -> GroupSettings {
+fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>, kept: &Running) -> GroupSettings {
     let home = group.python_home(global).map(|home| PathBuf::from(OsStr::from_bytes(home)));
     let ours = child::identity();
     group.settings(
         global,
         GroupFacts {
-            secret,
+            secret: kept.secret,
+            direct: kept.direct.clone(),
             peers: vec![ours.map_or_else(|| nix::unistd::geteuid().as_raw(), |(uid, _)| uid)],
             interpreter: interpreter_of(home.as_deref()).into_os_string().into_vec(),
             host: beside_us("mod_wsgi_python.so").into_os_string().into_vec(),

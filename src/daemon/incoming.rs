@@ -28,8 +28,10 @@ pub(super) enum Part<'b> {
     File(FileRange),
     /// A line for the log.
     Log(Level, &'b [u8]),
-    /// The response is complete.
-    End,
+    /// The response is complete; whether the connection is kept.
+    End(bool),
+    /// The connection takes no more requests, and ours has not been begun.
+    Closing,
     /// It will not be.
     Aborted(Aborted),
 }
@@ -62,9 +64,23 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// For the answer to `request`.
-    pub(super) fn new(request: u64) -> Self {
-        Self { buffer: vec![0; SIZE], start: 0, end: 0, body_left: 0, request, has_head: false }
+    /// For the answer to `request`, in memory that a former one has used.
+    pub(super) fn new(request: u64, mut buffer: Vec<u8>) -> Self {
+        // What a long head needed once is not kept for ever.
+        if buffer.len() != SIZE {
+            buffer = vec![0; SIZE];
+        }
+        Self { buffer, start: 0, end: 0, body_left: 0, request, has_head: false }
+    }
+
+    /// The memory, for the next one.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+
+    /// Whether nothing has come at all.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.end == 0 && !self.has_head
     }
 
     /// Where octets may be received to.
@@ -104,7 +120,8 @@ impl Incoming {
             return Ok((length > 0).then(|| Part::Body(&self.buffer[from..from + length])));
         }
         let Some(header) = self.buffer[self.start..self.end].first_chunk().map(Header::decode).transpose()? else { return Ok(None) };
-        if header.request != self.request {
+        // What closes a connection belongs to no request.
+        if header.request != self.request && header.kind != Kind::Closing {
             return Err(ProtocolError::Number(header.request));
         }
         let length = header.length as usize;
@@ -138,8 +155,9 @@ impl Incoming {
             Kind::Log => Part::Log(Level::from_octet(first), payload.get(1..).unwrap_or_default()),
             Kind::End => {
                 self.in_order(header.kind, self.has_head)?;
-                Part::End
+                Part::End(first == 1)
             }
+            Kind::Closing => Part::Closing,
             Kind::Aborted => Part::Aborted(Aborted::from_octet(first)),
             other => return Err(ProtocolError::Direction(other)),
         }))
@@ -174,7 +192,7 @@ mod tests {
         push(&mut octets, Kind::Flush, 7, b"");
         push(&mut octets, Kind::End, 7, b"");
         for cut in 1..octets.len() {
-            let mut incoming = Incoming::new(7);
+            let mut incoming = Incoming::new(7, Vec::new());
             let (mut head, mut body, mut ended) = (Vec::new(), Vec::new(), false);
             for piece in octets.chunks(cut) {
                 feed(&mut incoming, piece);
@@ -182,7 +200,7 @@ mod tests {
                     match part {
                         Part::Head(octets) => head.extend_from_slice(octets),
                         Part::Body(octets) => body.extend_from_slice(octets),
-                        Part::End => ended = true,
+                        Part::End(_) => ended = true,
                         other => assert_eq!(other, Part::Flush),
                     }
                 }
@@ -196,7 +214,7 @@ mod tests {
         let refused = |kind, request, payload: &[u8]| {
             let mut octets = Vec::new();
             push(&mut octets, kind, request, payload);
-            let mut incoming = Incoming::new(7);
+            let mut incoming = Incoming::new(7, Vec::new());
             feed(&mut incoming, &octets);
             incoming.next().map(|part| format!("{part:?}")).expect_err("refused")
         };

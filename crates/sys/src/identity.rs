@@ -99,3 +99,9 @@ pub fn gid_of(name: &str) -> Option<u32> {
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
+
+/// Who this process acts as.
+#[must_use]
+pub fn effective_uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}

@@ -37,6 +37,27 @@ pub fn listener(path: &Path, backlog: u32) -> nix::Result<OwnedFd> {
     Ok(listener)
 }
 
+/// A stream listener at an abstract address, not blocking, closed on exec. It needs no folder, and ends with its last descriptor.
+///
+/// # Errors
+/// What socket(2), bind(2) or listen(2) say.
+pub fn abstract_listener(name: &[u8], backlog: u32) -> nix::Result<OwnedFd> {
+    let listener = stream()?;
+    bind(listener.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
+    set_backlog(&listener, backlog);
+    Ok(listener)
+}
+
+/// Connects to an abstract address. Anybody may listen at one: the caller checks [`peer`].
+///
+/// # Errors
+/// What connect(2) says.
+pub fn connected_abstract(name: &[u8]) -> nix::Result<OwnedFd> {
+    let connection = stream()?;
+    connect(connection.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
+    Ok(connection)
+}
+
 /// Changes how many connections may wait in a listener's queue.
 pub fn set_backlog(listener: impl AsFd, backlog: u32) {
     let most = i32::try_from(backlog.max(1)).unwrap_or(i32::MAX);

@@ -127,6 +127,50 @@ codes! {
     GROUP_UNDEFINED = 347, Alert, "A directive names a daemon group that no WSGIDaemonProcess defines: httpd does not start.", "";
     NO_EFFECT_YET = 346, Warn, "A directive or option is understood and has no effect in this version.", "";
 
+    // Access control.
+    NO_USER_SCRIPT = 41, Error, "The provider 'wsgi' is used for Basic authentication without WSGIAuthUserScript.", "set WSGIAuthUserScript";
+    NO_USER_INTERPRETER = 42, Error, "The interpreter of WSGIAuthUserScript is not there: Basic authentication fails with 500.", "";
+    NO_CHECK_PASSWORD = 43, Error, "WSGIAuthUserScript has no function check_password.", "define check_password(environ, user, password)";
+    NO_DIGEST_SCRIPT = 44, Error, "The provider 'wsgi' is used for Digest authentication without WSGIAuthUserScript.", "set WSGIAuthUserScript";
+    NO_DIGEST_INTERPRETER = 45, Error, "The interpreter of WSGIAuthUserScript is not there: Digest authentication fails with 500.", "";
+    NO_REALM_HASH = 46, Error, "WSGIAuthUserScript has no function get_realm_hash.", "define get_realm_hash(environ, user, realm)";
+    NO_GROUP_INTERPRETER = 48, Error, "The interpreter of WSGIAuthGroupScript is not there: the request is denied.", "";
+    GROUP_NAME_ENCODING = 49, Error, "A group's name cannot be encoded in latin-1: the request is denied.", "return names of latin-1 characters, or bytes";
+    GROUP_NAME_TYPE = 50, Error, "A group's name is neither str nor bytes: the request is denied.", "";
+    GROUPS_TYPE = 51, Error, "What groups_for_user returned is not iterable: the request is denied.", "";
+    NO_GROUPS_FOR_USER = 52, Error, "WSGIAuthGroupScript has no function groups_for_user.", "define groups_for_user(environ, user)";
+    NO_ACCESS_INTERPRETER = 54, Error, "The interpreter of WSGIAccessScript is not there: the request is denied.", "";
+    ACCESS_TYPE = 55, Error, "What allow_access returned is neither True, False nor None: the request is denied.", "";
+    NO_ALLOW_ACCESS = 56, Error, "WSGIAccessScript has no function allow_access.", "define allow_access(environ, host)";
+    ACCESS_DENIED = 57, Error, "WSGIAccessScript denies a client.", "";
+    NO_GROUP_SCRIPT = 58, Error, "'Require wsgi-group' is used without WSGIAuthGroupScript.", "set WSGIAuthGroupScript";
+    NO_GROUP_OF_USER = 59, Error, "WSGIAuthGroupScript says that a user is in no group.", "";
+    NOT_IN_GROUP = 60, Error, "A user is in none of the groups that are required.", "";
+    USER_NAME_EMPTY = 176, Error, "check_password returned an empty name.", "";
+    PASSWORD_TYPE = 177, Error, "What check_password returned is neither True, False, None nor a name.", "";
+    REALM_HASH_EMPTY = 178, Error, "get_realm_hash returned an empty hash.", "";
+    REALM_HASH_TYPE = 179, Error, "What get_realm_hash returned is neither str, bytes nor None.", "";
+
+    // The owners of scripts (script-user=, script-group=).
+    SCRIPT_GROUP_UNKNOWN = 153, Error, "The group of a requested file cannot be found out.", "";
+    SCRIPT_GROUP = 155, Error, "A requested file does not belong to the group of 'script-group='.", "change the file's group";
+    SCRIPT_GROUP_WORLD = 157, Error, "A requested file of a daemon group with 'script-group=' may be written by everybody.", "take that right away";
+    FOLDER_GROUP_UNKNOWN = 158, Error, "The group of a requested file's directory cannot be found out.", "";
+    FOLDER_GROUP = 160, Error, "The directory of a requested file does not belong to the group of 'script-group='.", "change the directory's group";
+    FOLDER_GROUP_WORLD = 161, Error, "The directory of a file of a daemon group with 'script-group=' may be written by everybody.",
+        "take that right away";
+    SCRIPT_USER_UNKNOWN = 162, Error, "The owner of a requested file cannot be found out.", "";
+    SCRIPT_USER = 164, Error, "A requested file does not belong to the user of 'script-user='.", "change the file's owner";
+    SCRIPT_USER_GROUP = 166, Error, "A requested file of a daemon group with 'script-user=' may be written by its group.", "take that right away";
+    SCRIPT_USER_WORLD = 168, Error, "A requested file of a daemon group with 'script-user=' may be written by everybody.", "take that right away";
+    FOLDER_USER_UNKNOWN = 169, Error, "The owner of a requested file's directory cannot be found out.", "";
+    FOLDER_USER = 171, Error, "The directory of a requested file does not belong to the user of 'script-user='.", "change the directory's owner";
+    FOLDER_USER_WORLD = 172, Error, "The directory of a file of a daemon group with 'script-user=' may be written by everybody.",
+        "take that right away";
+    FOLDER_USER_GROUP = 173, Error, "The directory of a file of a daemon group with 'script-user=' may be written by its group.",
+        "take that right away";
+    OUTSIDE_CHROOT = 81, Error, "A script is outside of the root directory of its daemon group (chroot=).", "move the script, or change 'chroot='";
+
     // Python and the scripts in it.
     PREPARE = 35, Crit, "An interpreter could not be prepared.", "";
     NO_INTERPRETER = 87, Error, "The interpreter of a request's application group is not there.", "";

@@ -3,7 +3,10 @@
 //! They are for seeing, not for deciding: who scribbles over them hurts only the figures of its own group. Readers check every number
 //! against bounds. The view works on a slice of atomics; who maps the memory is elsewhere.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 
 /// The number of the first word: says that this is our memory, and in which layout.
 pub const MAGIC: u64 = 0x6d6f_645f_7773_6731;
@@ -160,6 +163,12 @@ impl<'m> Counters<'m> {
         (slot < self.shape.workers).then(|| WorkerSlot { words: &self.words[start..start + length] })
     }
 
+    /// Every worker slot, with its number.
+    pub fn workers(&self) -> impl Iterator<Item = (u32, WorkerSlot<'m>)> {
+        let counters = *self;
+        (0..self.shape.workers).filter_map(move |slot| Some((slot, counters.worker(slot)?)))
+    }
+
     /// The pid of the worker that executes `request`.
     #[must_use]
     pub fn worker_of(&self, request: u64) -> Option<u32> {
@@ -190,6 +199,28 @@ impl WorkerSlot<'_> {
     #[must_use]
     pub fn pid(&self) -> u64 {
         self.words[0].load(Relaxed)
+    }
+
+    /// Says how many requests may be sent to this worker directly: one for each free thread. 0 for a worker that takes none.
+    pub fn set_free(&self, threads: u32) {
+        self.words[3].store(u64::from(threads), SeqCst);
+    }
+
+    /// How many threads are free, as far as is known.
+    #[must_use]
+    pub fn free(&self) -> u32 {
+        self.words[3].load(SeqCst).try_into().unwrap_or(0)
+    }
+
+    /// Reserves a free thread for a request about to be sent directly; `false` when there is none.
+    #[must_use]
+    pub fn reserve(&self) -> bool {
+        self.words[3].fetch_update(SeqCst, SeqCst, |free| free.checked_sub(1)).is_ok()
+    }
+
+    /// Gives a thread back: at most `threads` are free, whatever happened to the word.
+    pub fn release(&self, threads: u32) {
+        let _always = self.words[3].fetch_update(SeqCst, SeqCst, |free| Some(free.saturating_add(1).min(u64::from(threads))));
     }
 
     /// Says that `thread` executes `request`.
@@ -240,6 +271,19 @@ mod tests {
         assert_eq!(Counters::view(&words).expect("ours").death_of(4711), Some(Cause::Signal(9)));
         slot.finish(14);
         assert_eq!((slot.busy(), slot.served()), (0, 1));
+    }
+
+    #[test]
+    fn a_thread_is_reserved_once() {
+        let words = memory(Shape::new(1, 2));
+        let slot = Counters::format(&words, Shape::new(1, 2)).and_then(|counters| counters.worker(0)).expect("a slot");
+        assert!(!slot.reserve(), "nobody serves yet");
+        slot.set_free(2);
+        assert_eq!((slot.reserve(), slot.reserve(), slot.reserve(), slot.free()), (true, true, false, 0));
+        slot.release(2);
+        slot.release(2);
+        slot.release(2);
+        assert_eq!(slot.free(), 2);
     }
 
     #[test]

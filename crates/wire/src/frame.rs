@@ -42,10 +42,12 @@ pub enum Kind {
     ResponseFile = 21,
     /// To httpd: one line for the error log in the request's context; the payload is a level octet and UTF-8 text.
     Log = 22,
-    /// To httpd: the response is complete.
+    /// To httpd: the response is complete. The payload is an octet, 1 if the connection is kept for another request.
     End = 23,
     /// To httpd: the response will not be complete; the payload is an [`Aborted`] octet.
     Aborted = 24,
+    /// To httpd: a kept connection takes no more requests. One that was sent over it, and not answered, has not been begun.
+    Closing = 25,
 }
 
 impl Kind {
@@ -65,6 +67,7 @@ impl Kind {
             22 => Self::Log,
             23 => Self::End,
             24 => Self::Aborted,
+            25 => Self::Closing,
             _ => return None,
         })
     }

@@ -143,6 +143,8 @@ pub struct GroupSettings {
     pub secret: [u8; 16],
     /// The uids that may connect to the group's socket besides root: those of the httpd children.
     pub peers: Vec<u32>,
+    /// The abstract address (unix(7)) at which each worker takes requests that are for it alone is this, a point and its pid.
+    pub direct: Octets,
     /// `file:line` of the directive, for messages.
     pub defined_at: String,
     /// Who the processes are.
@@ -187,4 +189,12 @@ pub struct GroupSettings {
     pub uses_global: bool,
     /// `LogLevel wsgi:` of the group's server, for lines outside a request.
     pub log_level: u8,
+}
+
+impl GroupSettings {
+    /// The abstract address of the worker `pid`, for requests that are for it alone.
+    #[must_use]
+    pub fn direct_address(prefix: &[u8], pid: u32) -> Vec<u8> {
+        [prefix, b".", pid.to_string().as_bytes()].concat()
+    }
 }

@@ -12,6 +12,8 @@ pub(crate) struct GroupFacts {
     pub(crate) secret: [u8; 16],
     /// The uids of the httpd children.
     pub(crate) peers: Vec<u32>,
+    /// See [`GroupSettings::direct`].
+    pub(crate) direct: Vec<u8>,
     /// The interpreter to execute, an absolute path: what [`Group::python_home`] leads to.
     pub(crate) interpreter: Vec<u8>,
     /// Where the host's library is.
@@ -70,6 +72,7 @@ impl Group {
             name: self.name.clone(),
             secret: facts.secret,
             peers: facts.peers,
+            direct: Octets::from(facts.direct),
             defined_at: self.place.to_string(),
             identity: self.identity(facts.user_and_group),
             limits: Limits {
@@ -162,6 +165,7 @@ mod tests {
         let facts = GroupFacts {
             secret: [7; 16],
             peers: vec![33],
+            direct: b"mod_wsgi.1.1".to_vec(),
             interpreter: b"/usr/bin/python3".to_vec(),
             host: b"/lib/mod_wsgi_python.so".to_vec(),
             server: server(),
