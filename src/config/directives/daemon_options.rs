@@ -86,8 +86,8 @@ static OPTIONS: &[Definition] = &[
         v.milliseconds(&mut o.response_flush_delay, "response flush delay")
     }),
     works("socket-user", |v, o| v.socket_user(&mut o.socket_user)),
-    not_yet("script-user", |v, o| v.script_user(&mut o.script_user)),
-    not_yet("script-group", |v, o| v.script_group(&mut o.script_group)),
+    works("script-user", |v, o| v.script_user(&mut o.script_user)),
+    works("script-group", |v, o| v.script_group(&mut o.script_group)),
     works("cpu-time-limit", |v, o| v.amount(&mut o.cpu_time_limit, "CPU time limit", 0)),
     works("cpu-priority", |v, o| v.priority(&mut o.cpu_priority)),
     works("memory-limit", |v, o| v.amount(&mut o.memory_limit, "memory limit", 0)),
