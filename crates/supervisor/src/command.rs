@@ -134,7 +134,7 @@ fn closed_directory(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edition::tests::settings;
+    use crate::test_settings::settings;
     use wire::settings::Octets;
 
     fn words(strings: &[CString]) -> Vec<&str> {

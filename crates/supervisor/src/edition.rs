@@ -96,75 +96,10 @@ impl Edition {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::test_settings::settings;
     use wire::counters::Shape;
-    use wire::settings::{Identity, Limits, Octets, Python, Reload, Server, Timeouts};
-
-    /// Settings with every default.
-    pub(crate) fn settings() -> GroupSettings {
-        let off = Duration::ZERO;
-        GroupSettings {
-            name: "site".to_owned(),
-            secret: [0; 16],
-            peers: vec![],
-            defined_at: "site.conf:1".to_owned(),
-            identity: Identity { uid: None, gid: None, groups: None, chroot: None, cpu_priority: 0 },
-            limits: Limits::default(),
-            processes: 1,
-            multiprocess: false,
-            threads: 15,
-            umask: None,
-            home: None,
-            lang: None,
-            locale: None,
-            display_name: None,
-            stack_size: 0,
-            maximum_requests: 0,
-            listen_backlog: 100,
-            timeouts: Timeouts {
-                startup: off,
-                shutdown: Duration::from_secs(5),
-                deadlock: off,
-                inactivity: off,
-                request: off,
-                interrupt: off,
-                graceful: Duration::from_secs(15),
-                eviction: off,
-                restart_interval: off,
-                socket: Duration::from_secs(60),
-            },
-            reload: Reload::Switch,
-            interpreter: Octets::from(b"/usr/bin/python3".to_vec()),
-            host: Octets::from(b"/usr/lib/apache2/modules/mod_wsgi_python.so".to_vec()),
-            python: Python {
-                home: None,
-                path: vec![],
-                eggs: None,
-                optimize: 0,
-                dont_write_bytecode: false,
-                warnings: vec![],
-                hash_seed: None,
-                switch_interval: None,
-                restrict_stdin: false,
-                restrict_stdout: false,
-                restrict_signal: true,
-                destroy_interpreter: true,
-                server: Server {
-                    apache_version: (2, 4, 62),
-                    description: "Apache".to_owned(),
-                    mpm_name: "event".to_owned(),
-                    build_date: "today".to_owned(),
-                    maximum_processes: 16,
-                    threads_per_process: 25,
-                },
-            },
-            imports: vec![],
-            uses_global: false,
-            log_level: 6,
-        }
-    }
 
     fn edition(known: &[Edition], memory: &OwnedFd) -> Result<Edition, EditionError> {
         let log = std::fs::File::open("/dev/null").expect("there").into();

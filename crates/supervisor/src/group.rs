@@ -335,6 +335,8 @@ impl Group {
                 member.loaded.push((import.clone(), modified));
                 if self.scripts.loaded(&import) {
                     self.actions.push(Action::Watch(import.script.clone()));
+                    // It may have changed between being loaded and being watched.
+                    self.actions.push(Action::CheckScripts);
                 }
                 self.seen(Version { script: import.script, modified }, now);
             }
@@ -384,7 +386,7 @@ impl Group {
         if self.settings_backoff.allows(now) && self.wants_settings() {
             self.begin(Trigger::Settings, now);
         }
-        self.promote_if_due(now);
+        self.advance_switch(now);
         let Some(current) = self.current else { return };
         self.advance_all(lifecycle::Event::Accept, now, |member| member.phase == Phase::Ready && member.generation == current);
         self.start_missing(current, now);

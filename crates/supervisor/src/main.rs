@@ -11,6 +11,9 @@ mod group;
 mod lifecycle;
 mod place;
 mod supervisor;
+#[cfg(test)]
+#[path = "../tests/group/settings.rs"]
+mod test_settings;
 mod watch;
 
 use std::process::ExitCode;

@@ -82,9 +82,8 @@ impl Group {
         let generation = Generation { number: self.last_generation, edition, rules };
         if self.is_served() {
             self.next = Some(Switch { generation, trigger });
-            for _ in 0..rules.processes {
-                self.start(generation, now);
-            }
+            // One finds out whether it works: what fails does so once, in the log as well.
+            self.start(generation, now);
         } else {
             self.take_over(generation, &trigger, now);
         }
@@ -106,11 +105,17 @@ impl Group {
         surplus == 0
     }
 
-    /// Ends the switch with success when everybody is ready, or when nobody else serves.
-    pub(super) fn promote_if_due(&mut self, now: Instant) {
+    /// Goes on with the switch: starts the others once one is ready, and ends it with success when all are, or when nobody else serves.
+    pub(super) fn advance_switch(&mut self, now: Instant) {
         let Some(next) = &self.next else { return };
         let generation = next.generation;
-        let ready = self.members.values().filter(|member| member.generation == generation && member.phase == Phase::Ready).count();
+        let members = || self.members.values().filter(|member| member.generation == generation);
+        let ready = members().filter(|member| member.phase == Phase::Ready).count();
+        if ready > 0 {
+            for _ in members().count()..generation.rules.processes {
+                self.start(generation, now);
+            }
+        }
         if (ready >= generation.rules.processes || !self.is_served())
             && let Some(next) = self.next.take()
         {

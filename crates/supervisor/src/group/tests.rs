@@ -189,12 +189,12 @@ fn a_changed_script_switches_when_everybody_is_ready_and_not_before() {
     play.on(Event::Seen(version(1)));
     assert_eq!(play.started(), []);
     play.on(Event::Seen(version(2)));
-    let next = play.starts();
-    assert_eq!(next, [(WorkerId(3), true), (WorkerId(4), true)]);
+    assert_eq!(play.starts(), [(WorkerId(3), true)], "one finds out whether it works");
     play.on(Event::Seen(version(2)));
     assert_eq!(play.started(), [], "one switch at a time");
     play.load(WorkerId(3), 2);
     play.ready(WorkerId(3));
+    assert_eq!(play.starts(), [(WorkerId(4), true)]);
     assert_eq!(play.orders(), []);
     play.load(WorkerId(4), 2);
     play.ready(WorkerId(4));
@@ -267,11 +267,12 @@ fn a_member_of_the_next_generation_that_dies_while_ready_ends_the_switch() {
     let mut play = Play::serving(2);
     play.load(WorkerId(1), 1);
     play.on(Event::Seen(version(2)));
-    let next = play.started();
-    play.ready(next[0]);
-    play.exits(next[0], Cause::Signal(9));
+    let first = play.started()[0];
+    play.ready(first);
+    let second = play.started()[0];
+    play.exits(first, Cause::Signal(9));
     assert_eq!(play.codes(), ["WSGI0305"]);
-    assert_eq!(play.orders(), [(next[1], Order::Terminate)]);
+    assert_eq!(play.orders(), [(second, Order::Terminate)]);
 }
 
 #[test]
@@ -279,12 +280,13 @@ fn if_the_old_workers_die_during_a_switch_the_next_ones_do_not_wait_for_each_oth
     let mut play = Play::serving(2);
     play.load(WorkerId(1), 1);
     play.on(Event::Seen(version(2)));
-    let next = play.started();
-    play.ready(next[0]);
+    let next = play.started()[0];
+    play.ready(next);
+    assert_eq!(play.started().len(), 1);
     play.exits(WorkerId(1), Cause::Signal(9));
     assert_eq!(play.orders(), []);
     play.exits(WorkerId(2), Cause::Signal(9));
-    assert_eq!(play.orders(), [(next[0], Order::Accept)]);
+    assert_eq!(play.orders(), [(next, Order::Accept)]);
     assert_eq!(play.started(), [], "two of them are there already");
 }
 
@@ -322,7 +324,9 @@ fn new_settings_overtake_a_switch_under_way() {
     let overtaken = play.started()[0];
     play.configure(2);
     assert_eq!(play.orders(), [(overtaken, Order::Terminate)]);
-    assert_eq!(play.started().len(), 2);
+    let next = play.started()[0];
+    play.ready(next);
+    assert_eq!(play.started().len(), 1, "two by the newer settings");
     play.exits(overtaken, Cause::Signal(15));
     assert_eq!(play.codes(), Vec::<String>::new());
 }
