@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Httpd, Mode, Request, wsgi_module};
+use crate::harness::{Httpd, Mode, Request, is_root, wsgi_module};
 
 /// A private key made for one test, as PEM files and as the octets that it has in memory.
 struct Key {
@@ -126,6 +126,9 @@ fn the_module_links_no_python() {
 #[test]
 fn python_is_where_it_is_needed_only() {
     only_ours!("libpython is in the httpd parent, and in children that run no embedded application");
+    if !is_root() {
+        return crate::harness::not_on_this_machine("only root can look into a worker: it is closed to its own user");
+    }
     let has_python = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default().contains("python");
     let httpd = Httpd::new(Mode::Daemon).app("whoami.wsgi").config("WSGIRestrictEmbedded On").start();
     let worker = httpd.get("/").facts().number("pid");
@@ -146,6 +149,9 @@ fn python_is_where_it_is_needed_only() {
 #[test]
 fn a_worker_has_no_descriptor_of_httpds() {
     only_ours!("daemon processes inherit descriptors of httpd's");
+    if !is_root() {
+        return crate::harness::not_on_this_machine("only root can look into a worker: it is closed to its own user");
+    }
     let httpd = Httpd::new(Mode::Daemon).app("whoami.wsgi").start();
     let worker = httpd.get("/").facts().number("pid");
     let entries = std::fs::read_dir(format!("/proc/{worker}/fd")).expect("the worker runs");

@@ -6,7 +6,11 @@ use std::process::Command;
 /// The files of this repository that end so, without what is generated.
 fn files(ending: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output().expect("git has made this checkout");
+    let output = Command::new("git")
+        .args(["-c", "safe.directory=*", "ls-files", "-z"])
+        .current_dir(root)
+        .output()
+        .expect("git has made this checkout");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let names = String::from_utf8(output.stdout).expect("our names are text");
     names
