@@ -34,7 +34,7 @@ static HOST_TABLE: HostTable = HostTable { version: TABLE_VERSION, size: size_of
 ///
 /// `server` is null or a table that begins with version and size, and lives as long as the process.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mod_wsgi_host(server: *const ServerTable) -> *const HostTable {
+pub(crate) unsafe extern "C" fn mod_wsgi_host(server: *const ServerTable) -> *const HostTable {
     // SAFETY: the caller says so; the version is looked at before anything else.
     let fits = !server.is_null()
         && unsafe {

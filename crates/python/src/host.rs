@@ -66,12 +66,15 @@ pub(crate) enum Mode {
     },
 }
 
+/// Told the path and modification time of a script that has changed.
+pub(crate) type Changed = dyn Fn(&[u8], i64) + Send + Sync;
+
 /// What becomes of a script that has changed on disk.
 pub(crate) enum ReloadPolicy {
     /// It is executed again, in a new module.
     InPlace,
     /// The old code goes on, and this is called with path and modification time: each time that a request meets the change.
-    Report(Box<dyn Fn(&[u8], i64) + Send + Sync>),
+    Report(Box<Changed>),
 }
 
 /// Where log lines go that belong to no request.
@@ -165,16 +168,6 @@ impl Host {
             }
             None => Ok(script.modified()),
         }
-    }
-
-    /// Whether the script of a request is loaded and has changed since; its modification time now.
-    pub(crate) fn changed(&self, head: &RequestHead<'_>) -> Option<i64> {
-        let group = if self.is_resident(head.application_group) {
-            Arc::clone(&self.main_group)
-        } else {
-            self.groups.read().get(head.application_group).map(Arc::clone)?
-        };
-        if head.script_reloading { group.scripts.known(head.script)?.changed() } else { None }
     }
 
     /// Serves a request on the calling thread, which is in no interpreter. `thread` is its number, from 1.

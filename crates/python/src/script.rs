@@ -63,11 +63,6 @@ impl Scripts {
         scripts.insert(path.to_vec(), Arc::clone(&script));
         script
     }
-
-    /// The script with a path, if somebody has asked for it before.
-    pub(crate) fn known(&self, path: &[u8]) -> Option<Arc<Script>> {
-        self.0.lock().get(path).map(Arc::clone)
-    }
 }
 
 impl Script {

@@ -31,6 +31,9 @@ fn every_python_serves_the_same() {
     }
 }
 
+/// A name and what is to be tried.
+type Case = (&'static str, fn(&Driver));
+
 /// The child of [`every_python_serves_the_same`], which does nothing on its own.
 #[test]
 fn in_one_python() {
@@ -38,7 +41,7 @@ fn in_one_python() {
         return;
     }
     let driver = Driver::start();
-    let cases: &[(&str, fn(&Driver))] = &[
+    let cases: &[Case] = &[
         ("environ", environ),
         ("hello", hello),
         ("start_response", start_response),

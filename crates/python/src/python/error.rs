@@ -41,8 +41,6 @@ impl Exception {
         os_error = PyExc_OSError;
         /// A `SystemError`.
         system_error = PyExc_SystemError;
-        /// An `AttributeError`.
-        attribute_error = PyExc_AttributeError;
     }
 
     fn new(py: Attached<'_>, class: *mut ffi::PyObject, text: &str) -> Self {

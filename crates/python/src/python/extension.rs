@@ -41,7 +41,7 @@ static MODULE: Static<ffi::PyModuleDef> = Static(std::cell::UnsafeCell::new(ffi:
 ///
 /// CPython calls it, once, to import the module.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn PyInit_mod_wsgi_python() -> *mut ffi::PyObject {
+pub(crate) unsafe extern "C" fn PyInit_mod_wsgi_python() -> *mut ffi::PyObject {
     // SAFETY: the definition is static, and CPython is inside an interpreter when it imports.
     unsafe { ffi::PyModule_Create2(MODULE.0.get(), ffi::PYTHON_ABI_VERSION) }
 }

@@ -102,11 +102,6 @@ impl Interpreter {
         Self { raw, main, states: Mutex::new(Vec::new()), visitors: AtomicUsize::new(0), ended: AtomicBool::new(false) }
     }
 
-    /// Whether this is the main interpreter.
-    pub(crate) fn is_main(&self) -> bool {
-        self.main.is_none()
-    }
-
     /// The main interpreter, if this is another one.
     pub(super) fn parent(&self) -> Option<&Arc<Self>> {
         self.main.as_ref()

@@ -59,8 +59,8 @@ impl Object {
     ///
     /// # Safety
     ///
-    /// `raw` is a live object for `'a`.
-    pub(super) unsafe fn view<'a>(raw: &'a *mut ffi::PyObject) -> &'a Self {
+    /// `raw` is a live object for as long as it is borrowed.
+    pub(super) unsafe fn view(raw: &*mut ffi::PyObject) -> &Self {
         // SAFETY: Object is a transparent wrapper of a pointer that is not null.
         unsafe { &*ptr::from_ref(raw).cast::<Self>() }
     }
@@ -85,11 +85,6 @@ impl Object {
         Self(self.0)
     }
 
-    /// Whether both are the same object.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-
     /// Whether this is `None`.
     pub(crate) fn is_none(&self) -> bool {
         // SAFETY: Py_None gives the address of the singleton.
@@ -104,12 +99,10 @@ impl Object {
 
     /// The name of its type, without a module.
     pub(crate) fn type_name(&self, py: Attached<'_>) -> String {
-        let name = (|| {
-            // SAFETY: a live object has a type, which it keeps alive.
-            let class = unsafe { Self::from_borrowed(py, ffi::Py_TYPE(self.as_ptr()).cast()) };
-            class.and_then(|class| class.attr(py, c"__name__").ok()).map(|name| name.to_text(py))
-        })();
-        name.unwrap_or_else(|| String::from("object"))
+        // SAFETY: a live object has a type, which it keeps alive.
+        let class = unsafe { Self::from_borrowed(py, ffi::Py_TYPE(self.as_ptr()).cast()) };
+        let name = class.and_then(|class| class.attr(py, c"__name__").ok());
+        name.map_or_else(|| String::from("object"), |name| name.to_text(py))
     }
 
     /// The attribute `name`.

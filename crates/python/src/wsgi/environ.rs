@@ -17,13 +17,16 @@ use wire::head::RequestHead;
 const NAMES: usize = 1024;
 const NAME_LENGTH: usize = 64;
 
+/// httpd's version.
+type Version = (u16, u16, u16);
+
 /// What of the environ is the same for each request of an interpreter.
 pub(crate) struct Template {
     constants: Object,
     names: Mutex<HashMap<Box<[u8]>, Object, Seed>>,
     keys: Keys,
     schemes: [Object; 2],
-    apache_version: Mutex<Option<((u16, u16, u16), Object)>>,
+    apache_version: Mutex<Option<(Version, Object)>>,
 }
 
 /// What the process says of itself.
@@ -128,11 +131,11 @@ impl Template {
         Ok(name)
     }
 
-    fn apache_version(&self, py: Attached<'_>, version: (u16, u16, u16)) -> Result<Object, Exception> {
-        if let Some((known, object)) = &*self.apache_version.lock() {
-            if *known == version {
-                return Ok(object.clone_ref(py));
-            }
+    fn apache_version(&self, py: Attached<'_>, version: Version) -> Result<Object, Exception> {
+        if let Some((known, object)) = &*self.apache_version.lock()
+            && *known == version
+        {
+            return Ok(object.clone_ref(py));
         }
         let (major, minor, patch) = version;
         let object = py.tuple(&[&py.int(major.into())?, &py.int(minor.into())?, &py.int(patch.into())?])?;

@@ -133,6 +133,12 @@ mod tests {
     }
 
     #[test]
+    fn some_statuses_have_no_body() {
+        assert!(has_no_body(204) && has_no_body(304) && has_no_body(101));
+        assert!(!has_no_body(200) && !has_no_body(205) && !has_no_body(500));
+    }
+
+    #[test]
     fn octets_are_shown_as_python_shows_them() {
         assert_eq!(repr(b"a'b\\\n\xff"), "b\"a'b\\\\\\n\\xff\"");
     }

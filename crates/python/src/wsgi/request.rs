@@ -108,11 +108,6 @@ impl Request {
         format!("[script {}] {message}", self.filename)
     }
 
-    /// The file name of the request.
-    pub(crate) fn filename(&self) -> &str {
-        &self.filename
-    }
-
     /// Takes text of the application for the log, and writes the lines that are complete.
     pub(crate) fn write_text(&self, py: Attached<'_>, octets: &[u8]) {
         let lines = self.line.lock().push(octets);

@@ -93,12 +93,6 @@ impl Response {
         self.progress.lock().broken
     }
 
-    /// Whether nothing of the body is missing any more.
-    pub(crate) fn is_full(&self) -> bool {
-        let progress = self.progress.lock();
-        progress.sent && (progress.bodiless || progress.remaining == Some(0))
-    }
-
     /// Sends a block of the body, after the head if that is not sent yet.
     pub(crate) fn send(&self, py: Attached<'_>, octets: &[u8], push: Push) -> Result<(), Unsent> {
         self.send_with(py, octets, push, None)

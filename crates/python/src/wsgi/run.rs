@@ -95,10 +95,10 @@ fn call(
 }
 
 fn send_all(py: Attached<'_>, state: &State, response: &Response, result: &Object) -> Result<Outcome, Unsent> {
-    if let Some(wrapper) = state.file_wrapper.value(py, result) {
-        if send_file(py, response, wrapper)? {
-            return response.finish(py);
-        }
+    if let Some(wrapper) = state.file_wrapper.value(py, result)
+        && send_file(py, response, wrapper)?
+    {
+        return response.finish(py);
     }
     // Nothing of the application's runs between the blocks of a list, so they need not be pushed one by one.
     let push = if result.plain_length().is_some() { Push::Later } else { Push::Now };

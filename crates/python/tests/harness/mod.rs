@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use wire::head::{Body, Pair, RequestHead, ResponseHead};
 use wire::host::{self, Entry, HostTable, RequestPointer, ServerTable, TABLE_VERSION};
 use wire::settings::{EmbeddedSettings, Python, Server};
@@ -178,6 +178,10 @@ struct Running {
 /// The log of the process.
 static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
+fn log_of_process() -> MutexGuard<'static, Vec<String>> {
+    LOG.lock().expect("nobody panics while holding the log")
+}
+
 impl Driver {
     /// Loads the Python that the environment names, and the host into it.
     pub(crate) fn start() -> Self {
@@ -193,7 +197,7 @@ impl Driver {
             let entry = libc::dlsym(library, host::ENTRY.as_ptr());
             assert!(!entry.is_null(), "the host exports its entry");
             let table = std::mem::transmute::<*mut c_void, Entry>(entry)(&raw const TABLE).as_ref().expect("the versions fit");
-            assert_eq!((table.start)(octets.as_ptr(), octets.len()), 0, "Python starts: {:?}", LOG.lock().unwrap());
+            assert_eq!((table.start)(octets.as_ptr(), octets.len()), 0, "Python starts: {:?}", log_of_process());
             table
         };
         Self { table, folder }
@@ -248,7 +252,7 @@ impl Driver {
         unsafe { (self.table.stop)() };
         let note = std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
         std::fs::remove_dir_all(&self.folder).expect("our folder can be removed");
-        (note, LOG.lock().unwrap().clone())
+        (note, log_of_process().clone())
     }
 }
 
@@ -352,7 +356,7 @@ unsafe extern "C" fn log(request: RequestPointer, level: u8, text: *const u8, le
     unsafe {
         let text = String::from_utf8_lossy(std::slice::from_raw_parts(text, length)).into_owned();
         if request.is_null() {
-            LOG.lock().unwrap().push(text);
+            log_of_process().push(text);
         } else {
             running(request).answer.log.push((level, text));
         }
