@@ -35,7 +35,7 @@ run: build ## Start httpd with a demonstration on PORT (8000); Ctrl-C stops it
 .PHONY: test
 test: build ## Run all tests: unit tests of every crate, then the suite against a real httpd
 	@scripts/packages run test
-	MOD_WSGI_BUILT=$(abspath $(RELEASE)) $(CARGO) test --workspace -- --test-threads $(TEST_THREADS)
+	MOD_WSGI_BUILT=$(abspath $(RELEASE)) $(CARGO) test --workspace --no-fail-fast -- --test-threads $(TEST_THREADS)
 
 .PHONY: test-reference
 test-reference: cargo $(REFERENCE)/ready ## Run the suite against mod_wsgi 6.1.1 and list the known differences

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, Httpd, Mode, Request, is_root, wait_until};
+use crate::harness::{Client, Httpd, Mode, Request, Response, is_root, wait_until};
 
 /// Asks for one URL on many connections at once, and gives the answers' texts.
 fn at_once(httpd: &Httpd, target: &str, connections: usize) -> Vec<String> {
@@ -12,7 +12,8 @@ fn at_once(httpd: &Httpd, target: &str, connections: usize) -> Vec<String> {
     std::thread::scope(|scope| {
         let asking: Vec<_> = (0..connections).map(|_| scope.spawn(ask)).collect();
         let answers = asking.into_iter().map(|client| client.join().expect("no client panics"));
-        answers.map(|answer| (answer.status == 200).then(|| answer.text()).unwrap_or_else(|| panic!("{answer:?}"))).collect()
+        let text = |answer: Response| if answer.status == 200 { answer.text() } else { panic!("{answer:?}") };
+        answers.map(text).collect()
     })
 }
 

@@ -153,3 +153,15 @@ fn restrict_process_limits_the_choice() {
     assert_eq!(httpd.get("/one").status, 200);
     assert_eq!(httpd.get("/two").status, 500);
 }
+
+#[test]
+fn a_variable_of_httpds_own_environment_may_name_the_group() {
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode)
+            .environment("GROUP_OF_THE_DAY", "sunday")
+            .app("whoami.wsgi")
+            .config("WSGIApplicationGroup %{ENV:GROUP_OF_THE_DAY}")
+            .start();
+        assert_eq!(httpd.get("/").facts().get("application_group"), "sunday", "{mode:?}");
+    }
+}

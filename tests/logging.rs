@@ -94,3 +94,14 @@ fn a_virtual_host_has_its_own_log() {
         assert!(two.lines_with("to stderr").is_empty());
     }
 }
+
+#[test]
+fn the_finest_level_does_no_harm() {
+    only_ours!("LogLevel wsgi:trace1 can end the process");
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode).app("hello.wsgi").log_level("warn wsgi:trace8").start();
+        for _ in 0..3 {
+            assert_eq!(httpd.get("/").text(), "Hello World!\n", "{mode:?}");
+        }
+    }
+}

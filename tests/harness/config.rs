@@ -197,11 +197,6 @@ impl Builder {
         self.folder.path()
     }
 
-    /// The port on which it will listen.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// One more port for this server.
     pub(crate) fn another_port(&self) -> u16 {
         place::free_port()

@@ -144,11 +144,6 @@ impl Httpd {
             .unwrap_or_else(|error| panic!("no answer to {request:?}: {error}\n{}", self.log.tail()))
     }
 
-    /// Declares, while it runs, a serious line that the log must hold in the end.
-    pub(crate) fn expect_log(&mut self, text: &str) {
-        self.expected.required.push(text.to_owned());
-    }
-
     /// Declares, while it runs, a serious line that the log may hold.
     pub(crate) fn allow_log(&mut self, text: &str) {
         self.expected.allowed.push(text.to_owned());

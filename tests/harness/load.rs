@@ -62,8 +62,7 @@ impl Load {
         for client in self.clients {
             client.join().expect("no client panics");
         }
-        let account = self.account.lock().expect("no client panics").clone();
-        account
+        std::mem::take(&mut self.account.lock().expect("no client panics"))
     }
 }
 
