@@ -154,7 +154,9 @@ fn work(
             }
             channel.send(&FromWorker::Ready, &[])?;
             let graceful = group.timeouts.graceful;
-            let control = control::Control { channel, signals: &signals, pool: &pool, service: &service, changed: &changed, graceful };
+            let load = |import: Import| load_beside(scope, stack, host, import);
+            let control =
+                control::Control { channel, signals: &signals, pool: &pool, service: &service, changed: &changed, graceful, load: &load };
             let reason = control.run();
             end(host, channel, group, &pool, reason);
             Ok(())
@@ -234,6 +236,18 @@ fn load(host: &Host, settings: &WorkerSettings) -> Result<(), StartError> {
         }
     }
     Ok(())
+}
+
+/// Loads a script on a thread of its own: it may take long, and the supervisor is to be heard meanwhile.
+fn load_beside<'scope>(scope: &'scope std::thread::Scope<'scope, '_>, stack: usize, host: &'scope Host, import: Import) {
+    let loader = std::thread::Builder::new().name("wsgi-load".to_owned()).stack_size(stack).spawn_scoped(scope, move || {
+        // The log has why it failed; the first request to it tries again.
+        let _loaded = host.load(&import);
+        crate::python::release_this_thread();
+    });
+    if let Err(error) = loader {
+        log::coded(&codes::THREAD, error);
+    }
 }
 
 fn path(import: &Import) -> String {

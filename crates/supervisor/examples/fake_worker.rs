@@ -94,6 +94,9 @@ impl Fake {
                     self.say(&FromWorker::Drained);
                     return ExitCode::SUCCESS;
                 }
+                Ok(Some((ToWorker::Load(import), _))) => {
+                    self.load(&import.script);
+                }
                 Ok(None) => {}
                 Err(error) => panic!("{error}"),
             }

@@ -95,6 +95,8 @@ pub(crate) enum Action {
     Start(Start),
     /// Do this to a worker.
     Order(WorkerId, Order),
+    /// Let a worker load what another one has loaded.
+    Load(WorkerId, Import),
     /// Let httpd's children know how a worker ended.
     RecordDeath(u32, Cause),
     /// Let httpd's children know how the group is.
@@ -141,6 +143,8 @@ struct Member {
     /// Why it cannot become ready, in its own words.
     failure: Option<String>,
     loaded: Vec<(Import, i64)>,
+    /// What it was told to load, at its start or later.
+    to_load: Vec<Import>,
 }
 
 impl Member {
@@ -391,6 +395,7 @@ impl Group {
         self.advance_all(lifecycle::Event::Accept, now, |member| member.phase == Phase::Ready && member.generation == current);
         self.start_missing(current, now);
         self.drain_surplus(current, now);
+        self.share_loads(current);
         self.tell_state();
     }
 
@@ -424,11 +429,12 @@ impl Group {
     fn start(&mut self, generation: Generation, now: Instant) {
         self.last_worker += 1;
         let worker = WorkerId(self.last_worker);
+        let to_load = self.scripts.preload();
         self.actions.push(Action::Start(Start {
             worker,
             edition: generation.edition,
             generation: generation.number,
-            preload: self.scripts.preload(),
+            preload: to_load.clone(),
             // If nobody serves, an answer that names the script's error is better than none.
             preload_must_succeed: self.is_served(),
         }));
@@ -443,8 +449,26 @@ impl Group {
             leaving: None,
             failure: None,
             loaded: Vec::new(),
+            to_load,
         };
         self.members.insert(worker, member);
+    }
+
+    /// Lets every worker load what one of them has loaded. Who came to it later, by a request, might find a newer version, or a broken
+    /// one, while the others run the old.
+    fn share_loads(&mut self, current: Generation) {
+        let known = self.scripts.preload();
+        for (worker, member) in self.members.iter_mut().filter(|(_, member)| member.generation == current && member.phase == Phase::Serving)
+        {
+            for import in &known {
+                if !member.to_load.contains(import) {
+                    member.to_load.push(import.clone());
+                    if !member.loaded.iter().any(|(loaded, _)| loaded == import) {
+                        self.actions.push(Action::Load(*worker, import.clone()));
+                    }
+                }
+            }
+        }
     }
 
     /// Lets those go that asked for a successor, as far as there are enough without them.

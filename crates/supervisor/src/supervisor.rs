@@ -220,6 +220,12 @@ impl Supervisor {
                 Err(obstacle) => Event::CannotStart(start.worker, obstacle),
             }),
             Action::Order(worker, order) => self.order(worker, order),
+            // A script that is gone meanwhile would only fail.
+            Action::Load(worker, import) => {
+                if watch::modified(&import.script).is_some() {
+                    self.tell(worker, &ToWorker::Load(import));
+                }
+            }
             Action::RecordDeath(pid, cause) => {
                 // A child of httpd knows the counters it was given, whichever the worker had.
                 self.editions
@@ -310,7 +316,11 @@ impl Supervisor {
             let Some(worker) = self.workers.iter().find_map(|(id, worker)| (worker.pid == ended.pid).then_some(*id)) else { continue };
             // What it has said before it ended comes first.
             self.hear(worker);
-            self.workers.remove(&worker);
+            if let Some(worker) = self.workers.remove(&worker) {
+                // No child of httpd is to try it for a request.
+                let slot = self.editions.get(&worker.edition).and_then(|edition| edition.memory.counters()?.worker(worker.slot));
+                slot.inspect(|slot| slot.set_free(0));
+            }
             self.handle(Event::Exited(worker, ended.cause));
             self.forget_editions();
         }
@@ -360,7 +370,12 @@ impl Supervisor {
                 return;
             }
         };
-        let sent = worker.channel.as_ref().map_or(Err(ChannelError::Gone), |channel| channel.send(&message, &[]));
+        self.tell(id, &message);
+    }
+
+    fn tell(&self, id: WorkerId, message: &ToWorker) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let sent = worker.channel.as_ref().map_or(Err(ChannelError::Gone), |channel| channel.send(message, &[]));
         if let Err(error) = sent.or_else(|error| if matches!(error, ChannelError::Gone) { Ok(()) } else { Err(error) }) {
             self.log(codes::CONTROL.level, &codes::CONTROL.line(format_args!("worker {}: {error}", worker.pid)));
             // What cannot be told in words is told by a signal.

@@ -40,6 +40,8 @@ pub enum ToWorker {
     Drain,
     /// Exit in order, within `shutdown-timeout`; the reason is for `process_stopping`.
     Stop(StopReason),
+    /// Another worker of the generation has loaded this script: load it as well, so that all of them run the same version of it.
+    Load(Import),
 }
 
 /// What one worker is told.

@@ -15,6 +15,7 @@ use sys::nix::sys::signal::Signal;
 use sys::signals::Signals;
 use wire::codes;
 use wire::control::{FromWorker, StopReason, ToWorker};
+use wire::settings::Import;
 
 /// The signals that a worker understands.
 pub(super) const SIGNALS: [Signal; 6] =
@@ -34,6 +35,8 @@ pub(super) struct Control<'w> {
     pub(super) changed: &'w AtomicBool,
     /// `graceful-timeout`.
     pub(super) graceful: Duration,
+    /// Loads a script beside the requests.
+    pub(super) load: &'w dyn Fn(Import),
 }
 
 impl Control<'_> {
@@ -82,6 +85,7 @@ impl Control<'_> {
                 Ok(Some((ToWorker::Accept, _))) => events.push(Event::Accept),
                 Ok(Some((ToWorker::Drain, _))) => events.push(Event::Drain),
                 Ok(Some((ToWorker::Stop(reason), _))) => events.push(Event::Stop(reason)),
+                Ok(Some((ToWorker::Load(import), _))) => (self.load)(import),
                 Ok(Some((ToWorker::Configure(_), _))) => log::coded(&codes::CONTROL, "a worker was configured twice"),
                 Ok(None) => break,
                 Err(ChannelError::Malformed(error)) => log::coded(&codes::CONTROL, error),

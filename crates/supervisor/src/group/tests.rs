@@ -207,6 +207,25 @@ fn a_changed_script_switches_when_everybody_is_ready_and_not_before() {
 }
 
 #[test]
+fn what_one_worker_loads_all_of_them_load_once() {
+    let mut play = Play::serving(2);
+    let loads = |play: &mut Play| {
+        play.take(|action| match action {
+            Action::Load(worker, import) => Some((*worker, import.clone())),
+            _ => None,
+        })
+    };
+    play.load(WorkerId(1), 1);
+    assert_eq!(loads(&mut play), [(WorkerId(2), import())]);
+    play.load(WorkerId(2), 1);
+    assert_eq!(loads(&mut play), []);
+    play.exits(WorkerId(2), Cause::Signal(9));
+    play.started();
+    play.ready(WorkerId(3));
+    assert_eq!(loads(&mut play), [], "it was given the script at its start");
+}
+
+#[test]
 fn a_change_during_a_switch_is_seen_when_it_ends() {
     let mut play = Play::serving(1);
     play.load(WorkerId(1), 1);

@@ -82,6 +82,33 @@ fn a_broken_edit_leaves_the_old_code_serving_until_it_is_corrected() {
 }
 
 #[test]
+fn a_worker_that_was_never_asked_for_the_script_runs_the_old_code_too() {
+    let mut site = Site::new();
+    site.settings.processes = 2;
+    site.renew_counters();
+    site.write("app", "one");
+    site.configure();
+    let first = site.get("app").pid;
+    site.write("app", "broken");
+    site.wait_for_state(GroupState::ReloadFailed);
+    // While one of them is busy the other must answer, until that is the one which was never asked.
+    for _ in 0..50 {
+        let answer = std::thread::scope(|scope| {
+            let busy = scope.spawn(|| site.request("sleep 50"));
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            let answer = site.get("app");
+            busy.join().expect("answered");
+            answer
+        });
+        assert_eq!(answer.text, "one");
+        if answer.pid != first {
+            return;
+        }
+    }
+    panic!("only one of two workers has answered");
+}
+
+#[test]
 fn if_no_old_worker_is_left_a_broken_script_answers_for_itself() {
     let site = Site::new();
     site.write("app", "one");
