@@ -6,6 +6,7 @@
 
 mod connection;
 mod control;
+mod direct;
 mod exchange;
 mod incoming;
 #[expect(unsafe_code, reason = "descriptors that are open at known numbers")]
@@ -134,21 +135,23 @@ fn work(
         peers: group.peers.clone(),
         timeout: group.timeouts.socket,
         counters: Some((counters, settings.slot)),
+        threads: group.threads,
+        closed: AtomicBool::new(false),
         maximum_requests: group.maximum_requests,
         finished: AtomicU64::new(0),
         limit: OnceLock::new(),
         news,
     };
-    let pool = pool::Pool::new(listener).map_err(os("cannot make an epoll"))?;
+    let pool = pool::Pool::new(listener, own_listener(group)).map_err(os("cannot make an epoll"))?;
     // Python is left for good: whoever loads or serves enters it for as long as it takes.
-    host.release_gil(py, || {
+    let ending = host.release_gil(py, || {
         load(host, &settings)?;
         // Only now: a signal ends whoever has nothing to finish yet.
         let signals = sys::signals::watch(&control::SIGNALS).map_err(os("cannot watch signals"))?;
         std::thread::scope(|scope| {
             let stack = usize::try_from(group.stack_size).ok().filter(|size| *size > 0).unwrap_or_else(pool::system_stack);
             if let Err(error) = pool.start(scope, &service, group.threads, stack) {
-                pool.end();
+                pool.end(&service);
                 log::coded(&codes::THREAD, &error);
                 return Err(StartError::Thread(error));
             }
@@ -158,15 +161,32 @@ fn work(
             let control =
                 control::Control { channel, signals: &signals, pool: &pool, service: &service, changed: &changed, graceful, load: &load };
             let reason = control.run();
-            end(host, channel, group, &pool, reason);
-            Ok(())
+            // Requests that are still being executed are waited for, when this scope ends.
+            Ok(end(host, channel, group, &pool, reason))
         })
     })?;
     log::write(Level::Info, &format!("Exiting daemon process '{}'.", group.name));
     if !group.python.destroy_interpreter {
         sys::process::exit_now(DONE);
     }
+    if ending == Ending::ThreadsRemain {
+        // Threads of the application's own are inside, and would lose the ground under them.
+        host.release_gil(py, || host.stop_python(ending, Duration::ZERO));
+        sys::process::exit_now(DONE);
+    }
     Ok(())
+}
+
+/// The listener for requests that are for this worker alone. Without one everything comes through the group's queue.
+fn own_listener(group: &GroupSettings) -> Option<std::os::fd::OwnedFd> {
+    let address = GroupSettings::direct_address(&group.direct, std::process::id());
+    match sys::socket::abstract_listener(&address, group.listen_backlog) {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            log::write(Level::Info, &format!("cannot listen at an address of this process alone: {error}"));
+            None
+        }
+    }
 }
 
 /// What operators see of this process, and what other processes of its user do not.
@@ -254,22 +274,17 @@ fn path(import: &Import) -> String {
     String::from_utf8_lossy(&import.script).into_owned()
 }
 
-/// Ends in order, within `shutdown-timeout`.
-fn end(host: &Host, channel: &Channel, group: &GroupSettings, pool: &pool::Pool, reason: StopReason) {
+/// Tells the application that it ends, and ends its sub-interpreters, within `shutdown-timeout`.
+fn end(host: &Host, channel: &Channel, group: &GroupSettings, pool: &pool::Pool, reason: StopReason) -> Ending {
     log::write(Level::Info, &format!("Shutdown requested for daemon process '{}': {}.", group.name, reason.word()));
     let shutdown = group.timeouts.shutdown;
     watch_over_the_end(group.name.clone(), shutdown);
     if pool.has_ended() {
         tell(channel, &FromWorker::Drained);
     }
-    // The watchdog comes last: the host is to give up on requests and still call the exit handlers.
+    // The watchdog comes last: the host is to give up on threads that stay, and still call the exit handlers.
     let patience = if shutdown.is_zero() { Duration::MAX } else { shutdown.saturating_sub(Duration::from_secs(1).min(shutdown / 4)) };
-    let ending = host.stop(Some(reason), patience);
-    // Without `WSGIDestroyInterpreter` nothing has ended in there, and nothing is to.
-    if ending == Ending::ThreadsRemain && group.python.destroy_interpreter {
-        log::coded(&codes::SHUTDOWN_TIMEOUT, format_args!("daemon process '{}' ends while requests are being executed", group.name));
-        sys::process::exit_now(OUT_OF_TIME);
-    }
+    host.stop(Some(reason), patience)
 }
 
 /// Ends the process when it has not ended itself by then; zero waits for ever.

@@ -91,12 +91,18 @@ impl Connection {
 
     /// Closes the connection and gives its memory back.
     pub(super) fn into_memory(self) -> Memory {
+        self.into_parts().0
+    }
+
+    /// The memory, and the socket.
+    pub(super) fn into_parts(self) -> (Memory, OwnedFd) {
         let emptied = |mut buffer: Vec<u8>| {
             buffer.clear();
             buffer.shrink_to(KEPT);
             buffer
         };
-        Memory { incoming: self.incoming.into_buffer(), pending: emptied(self.pending), head: emptied(self.head) }
+        let memory = Memory { incoming: self.incoming.into_buffer(), pending: emptied(self.pending), head: emptied(self.head) };
+        (memory, self.socket)
     }
 
     /// The socket, for questions about the peer.
@@ -107,6 +113,11 @@ impl Connection {
     /// Whether this process can send nothing, or may not: one that the application forks has the same socket, and must be silent.
     pub(super) fn is_broken(&self) -> bool {
         self.broken || sys::process::is_forked()
+    }
+
+    /// Whether another request can come: nothing of this one is left.
+    pub(super) fn is_clean(&self) -> bool {
+        !self.ended && !self.is_broken() && self.descriptors.is_empty() && self.incoming.is_empty()
     }
 
     /// Whether [`Connection::part`] has something without waiting.
@@ -263,7 +274,7 @@ impl Connection {
     }
 
     /// Whether nothing more is to come; what is there is thrown away.
-    fn is_read_up(&mut self) -> bool {
+    pub(super) fn is_read_up(&mut self) -> bool {
         loop {
             match self.incoming.next(usize::MAX) {
                 Ok(Some(Part::End | Part::Failed(_))) => return true,

@@ -53,7 +53,7 @@ impl Control<'_> {
                 for action in life.on(event, Instant::now()) {
                     match action {
                         Action::Accept => self.accept(),
-                        Action::StopAccepting => self.pool.end(),
+                        Action::StopAccepting => self.pool.end(self.service),
                         Action::AskForSuccessor(reason) => self.tell(&FromWorker::ReplaceMe(reason)),
                         Action::Leave(reason) => return reason,
                     }
@@ -116,7 +116,7 @@ impl Control<'_> {
     }
 
     fn accept(&self) {
-        if let Err(error) = self.pool.accept() {
+        if let Err(error) = self.pool.accept(self.service) {
             log::coded(&codes::ACCEPT, format_args!("cannot wait for connections: {error}"));
             // A worker that cannot accept is replaced, not kept.
             self.tell(&FromWorker::ReplaceMe(StopReason::ShutdownSignal));

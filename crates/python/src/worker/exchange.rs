@@ -61,19 +61,34 @@ impl<'c> Frames<'c> {
         let _sent = self.connection.flush(Patience::Timeout);
     }
 
-    /// Tells httpd how it ended.
-    pub(super) fn finish(mut self, outcome: Outcome) {
+    /// Tells httpd how it ended, and with `keeps` that the connection can take another request, if it can. Returns whether it does.
+    pub(super) fn finish(mut self, outcome: Outcome, keeps: bool) -> bool {
         let reason = match outcome {
             Outcome::Done => None,
             Outcome::Failed | Outcome::Truncated => Some(Aborted::Failed),
             Outcome::TimedOut => Some(Aborted::RequestTimeout),
-            Outcome::ClientGone => return,
+            Outcome::ClientGone => return false,
         };
+        let keeps = keeps && reason.is_none() && self.is_read_up();
         match reason {
-            None => push(&mut self.connection.pending, Kind::End, self.request, &[]),
+            None => push(&mut self.connection.pending, Kind::End, self.request, &[u8::from(keeps)]),
             Some(reason) => self.abort(reason),
         }
+        if keeps {
+            return self.connection.flush(Patience::Timeout).is_ok();
+        }
         self.close();
+        false
+    }
+
+    /// Whether nothing of the request is still to come.
+    fn is_read_up(&mut self) -> bool {
+        let ended = match self.input {
+            Input::Ended => true,
+            Input::Frames => self.connection.is_read_up(),
+            Input::OnDemand | Input::File { .. } | Input::Failed(_) => false,
+        };
+        ended && self.connection.is_clean()
     }
 
     /// Tells httpd that it was not even begun.

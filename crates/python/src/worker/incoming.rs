@@ -136,6 +136,11 @@ impl Incoming {
         }
     }
 
+    /// Whether nothing is left over.
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end && self.body_left == 0
+    }
+
     /// Whether [`Incoming::next`] has something to give or to say.
     pub(super) fn is_ready(&self) -> bool {
         if self.body_left > 0 {

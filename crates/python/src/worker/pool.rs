@@ -5,12 +5,16 @@
 //!
 //! The listener is edge-triggered: level-triggered, each connection would wake a second thread, to find nothing. But connections that
 //! come together may be one edge, so whoever has taken one looks whether there is another and wakes the next idle thread itself.
+//!
+//! Requests for this worker alone come over a listener of its own, to connections that are kept: each waits in the epoll, once
+//! (`EPOLLONESHOT`), for the thread that takes its next request.
 
 #![forbid(unsafe_code)]
 
 use super::connection::Memory;
+use super::direct::{Direct, Kept};
 use super::log;
-use super::request::Service;
+use super::request::{Origin, Service};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
@@ -21,6 +25,11 @@ use sys::nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, Epol
 use sys::nix::sys::eventfd::{EfdFlags, EventFd};
 use sys::socket::Readiness;
 use wire::codes;
+
+/// What an event is about. Larger numbers are those of kept connections.
+const SHARED: u64 = 0;
+const OWN: u64 = 1;
+const WAKE: u64 = 2;
 
 /// How long a thread leaves a listener alone that cannot be accepted from: descriptors may have run out.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -35,12 +44,15 @@ const LOG_INTERVAL: u64 = 10_000_000;
 pub(super) struct Pool {
     epoll: Epoll,
     listener: OwnedFd,
+    direct: Option<Direct>,
     /// Readable for ever once the threads are to end.
     end: EventFd,
     /// Each write wakes one thread.
     more: EventFd,
     /// Threads that wait in the epoll, or are about to.
     idle: AtomicU32,
+    /// Whether somebody has to look for another connection before waiting.
+    look: AtomicBool,
     accepting: AtomicBool,
     ending: AtomicBool,
     /// Once ending: until when connections are still taken, in microseconds of the monotonic clock.
@@ -50,19 +62,21 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A pool without threads, which does not accept yet.
-    pub(super) fn new(listener: OwnedFd) -> nix::Result<Self> {
+    /// A pool without threads, which does not accept yet. `own` is the listener for requests that are for this worker alone.
+    pub(super) fn new(listener: OwnedFd, own: Option<OwnedFd>) -> nix::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let (end, more) = (EventFd::from_flags(flags)?, EventFd::from_flags(flags)?);
-        epoll.add(&end, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
-        epoll.add(&more, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0))?;
+        epoll.add(&end, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        epoll.add(&more, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, WAKE))?;
         Ok(Self {
             epoll,
             listener,
+            direct: own.map(Direct::new),
             end,
             more,
             idle: AtomicU32::new(0),
+            look: AtomicBool::new(true),
             accepting: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             until: AtomicU64::new(0),
@@ -99,18 +113,26 @@ impl Pool {
     }
 
     /// Begins to accept.
-    pub(super) fn accept(&self) -> nix::Result<()> {
+    pub(super) fn accept(&self, service: &Service) -> nix::Result<()> {
         self.accepting.store(true, SeqCst);
-        self.epoll.add(&self.listener, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE | EpollFlags::EPOLLET, 0))
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE | EpollFlags::EPOLLET;
+        self.epoll.add(&self.listener, EpollEvent::new(flags, SHARED))?;
+        if let Some(direct) = &self.direct {
+            self.epoll.add(&direct.listener, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, OWN))?;
+            service.open();
+        }
+        Ok(())
     }
 
     /// Ends each thread that has finished its request and finds no other one.
     ///
     /// A connection for which one of ours was woken wakes nobody else. So what is in the queue now is still taken, at most for a short
     /// time: from then on only workers that go on are woken.
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self, service: &Service) {
+        service.close();
         if self.accepting.load(SeqCst) {
             let _was_added = self.epoll.delete(&self.listener);
+            let _was_added_too = self.direct.as_ref().map(|direct| self.epoll.delete(&direct.listener));
         }
         self.until.store(sys::clock::monotonic_micros() + LAST_LOOK, SeqCst);
         self.ending.store(true, SeqCst);
@@ -126,24 +148,79 @@ impl Pool {
     fn serve(&self, service: &Service, thread: u32) {
         let mut memory = Memory::default();
         loop {
-            // Tried before waiting: whoever has just finished is the warmest of all.
-            while self.may_accept() {
-                match sys::socket::accepted(&self.listener) {
-                    Ok(Some(connection)) => {
-                        self.wake_for_more();
-                        memory = service.handle(thread, connection, memory);
-                    }
-                    Ok(None) => break,
-                    Err(error) => self.pause(error),
-                }
+            if self.look.swap(false, SeqCst) {
+                memory = self.serve_queue(service, thread, memory);
             }
             if self.ending.load(SeqCst) {
+                memory = self.serve_queue(service, thread, memory);
+                self.leave_kept(service, thread, memory);
                 return;
             }
             self.idle.fetch_add(1, SeqCst);
-            // An error is an interruption: what to do next is looked at again.
-            let _woken = self.epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::NONE);
+            let mut event = [EpollEvent::empty()];
+            // Whoever took a connection when nobody was idle has left the rest to who is idle next.
+            let woken = if self.look.load(SeqCst) { Ok(0) } else { self.epoll.wait(&mut event, EpollTimeout::NONE) };
             self.idle.fetch_sub(1, SeqCst);
+            // An error is an interruption: what to do next is looked at again.
+            if woken != Ok(1) {
+                continue;
+            }
+            match event[0].data() {
+                OWN => self.take_in(service),
+                SHARED | WAKE => memory = self.serve_queue(service, thread, memory),
+                kept => memory = self.serve_kept(service, thread, Kept::from_token(kept), memory),
+            }
+        }
+    }
+
+    /// Serves what waits in the group's queue.
+    fn serve_queue(&self, service: &Service, thread: u32, mut memory: Memory) -> Memory {
+        while self.may_accept() {
+            match sys::socket::accepted(&self.listener) {
+                Ok(Some(connection)) => {
+                    self.wake_for_more();
+                    memory = service.handle(thread, connection, Origin::Queue, memory).0;
+                }
+                Ok(None) => break,
+                Err(error) => self.pause(error),
+            }
+        }
+        memory
+    }
+
+    /// Takes in new connections for this worker alone: they wait for a thread like all that are kept.
+    fn take_in(&self, service: &Service) {
+        let Some(direct) = &self.direct else { return };
+        loop {
+            match sys::socket::accepted(&direct.listener) {
+                Ok(Some(connection)) if service.admits(&connection) => direct.keep(&self.epoll, connection),
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(error) => return self.pause(error),
+            }
+        }
+    }
+
+    /// Serves the request that has come over a kept connection, and keeps the connection.
+    fn serve_kept(&self, service: &Service, thread: u32, kept: Kept, memory: Memory) -> Memory {
+        let Some((direct, connection)) = self.direct.as_ref().and_then(|direct| Some((direct, direct.take(kept)?))) else { return memory };
+        let origin = if self.ending.load(SeqCst) { Origin::LastDirect } else { Origin::Direct };
+        let (memory, connection) = service.handle(thread, connection, origin, memory);
+        if let Some(connection) = connection {
+            direct.wait_again(&self.epoll, connection);
+        }
+        memory
+    }
+
+    /// Serves what has come over kept connections, and tells the others that nobody reads them any more.
+    fn leave_kept(&self, service: &Service, thread: u32, mut memory: Memory) {
+        let Some(direct) = &self.direct else { return };
+        while let Some(connection) = direct.take_any(&self.epoll) {
+            if sys::socket::wait(&connection, Readiness::Read, Some(Duration::ZERO)).unwrap_or(false) {
+                memory = service.handle(thread, connection, Origin::LastDirect, memory).0;
+            } else {
+                direct.close(connection);
+            }
         }
     }
 
@@ -153,8 +230,12 @@ impl Pool {
 
     /// Wakes another thread when there is another connection. If none is idle, who becomes it looks by itself.
     fn wake_for_more(&self) {
-        if self.idle.load(SeqCst) > 0 && sys::socket::wait(&self.listener, Readiness::Read, Some(Duration::ZERO)).unwrap_or(false) {
-            let _wakes_one = self.more.write(1);
+        self.look.store(true, SeqCst);
+        if self.idle.load(SeqCst) > 0 {
+            self.look.store(false, SeqCst);
+            if sys::socket::wait(&self.listener, Readiness::Read, Some(Duration::ZERO)).unwrap_or(false) {
+                let _wakes_one = self.more.write(1);
+            }
         }
     }
 

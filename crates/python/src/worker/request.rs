@@ -7,10 +7,13 @@ use super::exchange::Frames;
 use super::incoming::Part;
 use super::log;
 use crate::wsgi::exchange::{Exchange, Outcome};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::time::{Duration, Instant};
 use sys::memory::SharedWords;
 use sys::nix::sys::eventfd::EventFd;
@@ -43,6 +46,10 @@ pub(super) struct Service {
     pub(super) timeout: Duration,
     /// The group's counters, if there are any, and this worker's slot in them.
     pub(super) counters: Option<(SharedWords, u32)>,
+    /// How many request threads there are.
+    pub(super) threads: u32,
+    /// Whether no more requests are to come directly.
+    pub(super) closed: AtomicBool,
     /// `maximum-requests`, 0 for none.
     pub(super) maximum_requests: u64,
     /// How many requests have been finished.
@@ -51,6 +58,17 @@ pub(super) struct Service {
     pub(super) limit: OnceLock<StopReason>,
     /// Wakes the control loop, which looks at [`Service::limit`].
     pub(super) news: EventFd,
+}
+
+/// How a connection has come, and what becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Out of the group's queue: it is closed after its request.
+    Queue,
+    /// From a child that has reserved a thread: it is kept.
+    Direct,
+    /// The same, but the worker ends: it is closed.
+    LastDirect,
 }
 
 /// Why there is no request on a connection.
@@ -79,30 +97,92 @@ enum NoRequest {
     Abandoned,
 }
 
+/// What is known of a request besides its head.
+struct Executed {
+    thread: u32,
+    number: u64,
+    /// Whether its connection can be kept.
+    keeps: bool,
+    /// Whether a thread was reserved for it.
+    reserved: bool,
+}
+
 impl Service {
     /// Serves the request that comes over `socket` on the thread of that number, and gives the thread's memory back.
-    pub(super) fn handle(&self, thread: u32, socket: OwnedFd, memory: Memory) -> Memory {
+    /// The socket comes back when it is kept.
+    pub(super) fn handle(&self, thread: u32, socket: OwnedFd, origin: Origin, memory: Memory) -> (Memory, Option<OwnedFd>) {
+        // Whoever comes directly has reserved a thread. Out of the queue, there may be none to reserve: all of them are promised.
+        let reserved = origin != Origin::Queue || self.slot().is_some_and(|slot| slot.reserve());
         let mut connection = Connection::new(socket, self.timeout, memory);
         let mut octets = std::mem::take(&mut connection.head);
-        match self.read_head(&mut connection, &mut octets) {
+        match self.read_head(&mut connection, &mut octets, origin) {
+            // httpd has closed a connection that it kept: no thread was reserved for that.
+            Err(NoRequest::Connection(ConnectionError::Gone)) if origin != Origin::Queue => return (connection.into_memory(), None),
             Err(error) => report(&error),
             Ok(number) => match RequestHead::decode(&octets) {
                 Err(error) => report(&error.into()),
                 Ok(head) => match self.check(&connection, &head) {
-                    Ok(()) => self.execute(thread, number, &head, &mut connection),
+                    Ok(()) => {
+                        let executed = Executed { thread, number, keeps: origin == Origin::Direct, reserved };
+                        let keeps = self.execute(executed, &head, &mut connection);
+                        connection.head = octets;
+                        let (memory, socket) = connection.into_parts();
+                        return (memory, keeps.then_some(socket));
+                    }
                     Err(error) => refuse(&error, number, &head, &mut connection),
                 },
             },
         }
+        if reserved {
+            self.release();
+        }
         connection.head = octets;
-        connection.into_memory()
+        (connection.into_memory(), None)
+    }
+
+    /// Whether the peer of a connection may send requests.
+    pub(super) fn admits(&self, connection: &OwnedFd) -> bool {
+        match self.check_peer(connection) {
+            Ok(()) => true,
+            Err(error) => {
+                report(&error);
+                false
+            }
+        }
+    }
+
+    fn check_peer(&self, connection: impl AsFd) -> Result<(), NoRequest> {
+        let uid = sys::socket::peer(connection).map_err(ConnectionError::Os)?.uid();
+        if uid == 0 || self.peers.contains(&uid) { Ok(()) } else { Err(NoRequest::Stranger(uid)) }
+    }
+
+    /// Says that requests may be sent to this worker directly.
+    pub(super) fn open(&self) {
+        if let Some(slot) = self.slot() {
+            slot.set_free(self.threads);
+        }
+    }
+
+    /// Says that none may any more.
+    pub(super) fn close(&self) {
+        self.closed.store(true, SeqCst);
+        if let Some(slot) = self.slot() {
+            slot.set_free(0);
+        }
+    }
+
+    /// Gives a reserved thread back.
+    fn release(&self) {
+        if let Some(slot) = self.slot().filter(|_| !self.closed.load(SeqCst)) {
+            slot.release(self.threads);
+        }
     }
 
     /// Reads the head's octets; returns the request's number.
-    fn read_head(&self, connection: &mut Connection, octets: &mut Vec<u8>) -> Result<u64, NoRequest> {
-        let uid = sys::socket::peer(connection.socket()).map_err(ConnectionError::Os)?.uid();
-        if uid != 0 && !self.peers.contains(&uid) {
-            return Err(NoRequest::Stranger(uid));
+    fn read_head(&self, connection: &mut Connection, octets: &mut Vec<u8>, origin: Origin) -> Result<u64, NoRequest> {
+        // A direct connection was asked when it came.
+        if origin == Origin::Queue {
+            self.check_peer(connection.socket())?;
         }
         let deadline = Instant::now() + HEAD_TIME;
         loop {
@@ -133,7 +213,9 @@ impl Service {
         Ok(())
     }
 
-    fn execute(&self, thread: u32, number: u64, head: &RequestHead<'_>, connection: &mut Connection) {
+    /// Executes the request; returns whether the connection is kept.
+    fn execute(&self, executed: Executed, head: &RequestHead<'_>, connection: &mut Connection) -> bool {
+        let Executed { thread, number, keeps, reserved } = executed;
         let mut frames = Frames::new(connection, number, head.body, log::write);
         if let Some(slot) = self.slot() {
             slot.begin(thread, number);
@@ -152,12 +234,17 @@ impl Service {
         if sys::process::is_forked() {
             sys::process::exit_now(0);
         }
-        // Before the last octets leave: whoever has read the answer must not find its request still counted as running.
+        // Before the last octets leave: whoever has read the answer may have the next request, and finds the thread free.
+        if reserved {
+            self.release();
+        }
+        let kept = frames.finish(outcome, keeps && !self.closed.load(SeqCst));
+        // Afterwards: should we die before, httpd must not take the request for one that was not begun.
         if let Some(slot) = self.slot() {
             slot.finish(thread);
         }
-        frames.finish(outcome);
         self.count();
+        kept
     }
 
     fn count(&self) {

@@ -6,14 +6,14 @@ mod httpd;
 
 use super::connection::Memory;
 use super::pool::Pool;
-use super::request::{Serve, Service};
+use super::request::{Origin, Serve, Service};
 use crate::wsgi::exchange::{Exchange, Outcome, Push};
 use httpd::{Httpd, SECRET, head, request};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use sys::nix::sys::eventfd::{EfdFlags, EventFd};
 use sys::socket;
@@ -30,6 +30,8 @@ fn service(serve: Box<Serve>) -> Service {
         peers: vec![sys::nix::unistd::getuid().as_raw()],
         timeout: Duration::from_secs(5),
         counters: None,
+        threads: 2,
+        closed: AtomicBool::new(false),
         maximum_requests: 0,
         finished: AtomicU64::new(0),
         limit: OnceLock::new(),
@@ -47,7 +49,7 @@ where
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, flags).expect("a pair");
     std::thread::scope(|scope| {
         let other = scope.spawn(|| httpd(Httpd::new(theirs)));
-        service(serve).handle(0, ours, Memory::default());
+        service(serve).handle(0, ours, Origin::Queue, Memory::default());
         other.join().expect("httpd's end")
     })
 }
@@ -225,7 +227,7 @@ fn a_request_with_a_deadline_is_told_that_it_has_begun() {
 fn threads_survive_panics_and_end_when_they_are_told() {
     let path = address("listener");
     let listener = socket::listener(&path, 64).expect("a listener");
-    let pool = Pool::new(listener).expect("a pool");
+    let pool = Pool::new(listener, None).expect("a pool");
     let mut service = service(Box::new(|thread, head, exchange| {
         assert!((1..=2).contains(&thread));
         match head.callable {
@@ -247,7 +249,7 @@ fn threads_survive_panics_and_end_when_they_are_told() {
         let mut early = ask(b"");
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(service.finished.load(Ordering::Relaxed), 0, "nobody has said that it may accept");
-        pool.accept().expect("accepts");
+        pool.accept(&service).expect("accepts");
         assert!(matches!(early.rest().last(), Some((Kind::End, _))));
         for _ in 0..2 {
             assert_eq!(ask(b"panic").aborted(), Aborted::Failed);
@@ -261,7 +263,7 @@ fn threads_survive_panics_and_end_when_they_are_told() {
         std::thread::sleep(Duration::from_millis(30));
         assert!(!pool.has_ended());
         let mut queued = ask(b"");
-        pool.end();
+        pool.end(&service);
         assert!(matches!(queued.rest().last(), Some((Kind::End, _))), "what one of ours was woken for is served");
         assert!(matches!(slow.rest().last(), Some((Kind::End, _))), "what has begun is finished");
     });
@@ -286,11 +288,11 @@ fn a_connection_is_not_left_behind_by_a_worker_that_ends() {
     let listener = socket::listener(&path, 64).expect("a listener");
     let service = service(Box::new(|_, _, exchange| hello(exchange)));
     for _ in 0..60 {
-        let [first, second] = [(); 2].map(|()| Pool::new(listener.try_clone().expect("a descriptor")).expect("a pool"));
+        let [first, second] = [(); 2].map(|()| Pool::new(listener.try_clone().expect("a descriptor"), None).expect("a pool"));
         std::thread::scope(|scope| {
             for pool in [&first, &second] {
                 pool.start(scope, &service, 3, 256 * 1024).expect("started");
-                pool.accept().expect("accepts");
+                pool.accept(&service).expect("accepts");
             }
             let clients: Vec<_> = (0..2)
                 .map(|_| {
@@ -304,11 +306,11 @@ fn a_connection_is_not_left_behind_by_a_worker_that_ends() {
                 })
                 .collect();
             std::thread::sleep(Duration::from_millis(2));
-            first.end();
+            first.end(&service);
             for client in clients {
                 client.join().expect("each request was answered");
             }
-            second.end();
+            second.end(&service);
         });
     }
     std::fs::remove_file(path).expect("ours");

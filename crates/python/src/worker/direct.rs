@@ -1,0 +1,91 @@
+//! Connections that are kept: over each, an httpd child sends one request after the other to this worker alone.
+//!
+//! While it waits, a connection is here, and in the epoll for one event. Whoever takes it out of here owns it.
+
+#![forbid(unsafe_code)]
+
+use parking_lot::Mutex;
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, OwnedFd};
+use sys::nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use wire::frame::{Header, Kind};
+
+/// Tokens below are those of other descriptors in the epoll.
+const FIRST: u64 = 16;
+
+/// Which connection an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept(usize);
+
+impl Kept {
+    /// The connection of an event's token.
+    pub(super) fn from_token(token: u64) -> Self {
+        Self(usize::try_from(token.saturating_sub(FIRST)).unwrap_or(usize::MAX))
+    }
+
+    fn of(connection: &OwnedFd) -> Self {
+        Self(usize::try_from(connection.as_raw_fd()).unwrap_or(usize::MAX))
+    }
+
+    fn event(self) -> EpollEvent {
+        EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, self.0 as u64 + FIRST)
+    }
+}
+
+/// The worker's own listener, and the connections that wait for their next request, by descriptor.
+pub(super) struct Direct {
+    /// Where httpd's children connect to.
+    pub(super) listener: OwnedFd,
+    waiting: Mutex<Vec<Option<OwnedFd>>>,
+}
+
+impl Direct {
+    /// No connections yet.
+    pub(super) fn new(listener: OwnedFd) -> Self {
+        Self { listener, waiting: Mutex::new(Vec::new()) }
+    }
+
+    /// Keeps a new connection.
+    pub(super) fn keep(&self, epoll: &Epoll, connection: OwnedFd) {
+        let kept = Kept::of(&connection);
+        let mut waiting = self.waiting.lock();
+        // Under the lock, so that whoever is woken finds it.
+        if epoll.add(&connection, kept.event()).is_ok() {
+            put(&mut waiting, kept, connection);
+        }
+    }
+
+    /// Keeps a connection that was taken out, for its next request.
+    pub(super) fn wait_again(&self, epoll: &Epoll, connection: OwnedFd) {
+        let kept = Kept::of(&connection);
+        let mut waiting = self.waiting.lock();
+        if epoll.modify(&connection, &mut kept.event()).is_ok() {
+            put(&mut waiting, kept, connection);
+        }
+    }
+
+    /// Takes a connection out; `None` if somebody else has.
+    pub(super) fn take(&self, kept: Kept) -> Option<OwnedFd> {
+        self.waiting.lock().get_mut(kept.0)?.take()
+    }
+
+    /// Takes some connection out for good.
+    pub(super) fn take_any(&self, epoll: &Epoll) -> Option<OwnedFd> {
+        let connection = self.waiting.lock().iter_mut().find_map(Option::take)?;
+        let _was_added = epoll.delete(&connection);
+        Some(connection)
+    }
+
+    /// Closes a connection: httpd sends elsewhere what it may have sent meanwhile.
+    pub(super) fn close(&self, connection: OwnedFd) {
+        let frame = Header { kind: Kind::Closing, length: 0, request: 0 }.encode();
+        let _closed_anyway = sys::socket::send(&connection, &[IoSlice::new(&frame)], &[]);
+    }
+}
+
+fn put(waiting: &mut Vec<Option<OwnedFd>>, kept: Kept, connection: OwnedFd) {
+    if waiting.len() <= kept.0 {
+        waiting.resize_with(kept.0 + 1, || None);
+    }
+    waiting[kept.0] = Some(connection);
+}
