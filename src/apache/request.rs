@@ -274,7 +274,9 @@ impl<'r> Request<'r> {
 
     /// The name of the listening address, empty where it is a wildcard.
     pub(crate) fn listener_host(&self) -> &'r [u8] {
-        self.octets(self.connection().local_host).unwrap_or(b"")
+        // SAFETY: null or an address of the connection, which has its name from the listener that accepted it.
+        let name = unsafe { self.connection().local_addr.as_ref() }.map_or(std::ptr::null(), |address| address.hostname.cast_const());
+        self.octets(name).unwrap_or(b"")
     }
 
     /// httpd's identifiers in log lines, of the request and of its connection.
@@ -346,6 +348,20 @@ impl<'r> Request<'r> {
     /// Whether the client expects `100 Continue` before it sends the body.
     pub(crate) fn expects_continue(&self) -> bool {
         self.fields().expecting_100 != 0
+    }
+
+    /// Sends `100 Continue`, if the client waits for it: httpd itself does so only for a read that waits.
+    pub(crate) fn send_continue(&mut self) {
+        if self.fields().expecting_100 == 0 {
+            return;
+        }
+        let (status, line) = (self.fields().status, self.fields().status_line);
+        self.fields_mut().status = 100;
+        self.fields_mut().status_line = std::ptr::null();
+        // SAFETY: the request is live, and nothing of its response has been sent.
+        unsafe { ffi::ap_send_interim_response(self.raw(), 0) };
+        self.fields_mut().status = status;
+        self.fields_mut().status_line = line;
     }
 
     /// Prepares the body for reading, and checks its headers. Afterwards the input filters decode it.

@@ -121,8 +121,9 @@ impl<'r> RequestBody<'r> {
     }
 
     /// The application reads: what was held back may come.
-    pub(super) fn release(&mut self) {
+    pub(super) fn release(&mut self, request: &mut Request<'r>) {
         if self.state == State::HeldBack {
+            request.send_continue();
             self.state = State::Streaming;
         }
     }

@@ -38,6 +38,9 @@ const PENDING: usize = 256 * 1024;
 /// How long a dead worker's cause is waited for: its supervisor reaps it at once.
 const CAUSE_WAIT: Duration = Duration::from_millis(250);
 
+/// How often a waiting request looks whether it waits in vain.
+const TICK: Duration = Duration::from_millis(500);
+
 /// How often a client without a socket of its own (HTTP/2) is asked for more of its body.
 const STREAM_TICK: Duration = Duration::from_millis(10);
 
@@ -61,9 +64,7 @@ pub(crate) fn serve<'r>(
     }
     let options = ResponseOptions { spool_limit: group.response_spool_limit, ..options };
     if Counters::view(&group.counters).is_some_and(|counters| counters.state() == GroupState::Failed) {
-        retry_after(request);
-        let what = format!("no worker of the daemon group '{}' can be started", group.name);
-        return Err(Refusal::new(&codes::GROUP_DOWN, Status::SERVICE_UNAVAILABLE, what));
+        return Err(group_failed(request, &group));
     }
     let number = next_number();
     let (body, taken) = match RequestBody::take(request, number, group.body_spool_limit) {
@@ -90,6 +91,12 @@ thread_local! {
 
 fn status_of(code: i32) -> Status {
     u16::try_from(code).ok().filter(|code| (400..600).contains(code)).map_or(Status::BAD_REQUEST, Status::http)
+}
+
+fn group_failed(request: &Request<'_>, group: &Served) -> Refusal {
+    retry_after(request);
+    let what = format!("no worker of the daemon group '{}' can be started", group.name);
+    Refusal::new(&codes::GROUP_DOWN, Status::SERVICE_UNAVAILABLE, what)
 }
 
 fn retry_after(request: &Request<'_>) {
@@ -163,6 +170,10 @@ struct Conversation<'g, 'r> {
     /// The worker does not take the body any more; its answer is still read.
     deaf: bool,
     deadline: Option<Instant>,
+    /// Since when nothing has been heard of the worker.
+    heard: Option<Instant>,
+    /// Whether the client's end is closed, which is reported for ever.
+    client_hung_up: bool,
 }
 
 /// How a conversation ended.
@@ -181,6 +192,8 @@ enum Ending {
     Silent,
     /// No worker has begun in time.
     Queued,
+    /// No worker will begin.
+    GroupFailed,
     /// The worker sent something else than a response.
     Garbage(ProtocolError),
 }
@@ -216,6 +229,8 @@ impl<'g, 'r> Conversation<'g, 'r> {
             began: false,
             deaf: false,
             deadline,
+            heard: None,
+            client_hung_up: false,
         }
     }
 
@@ -247,10 +262,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
         match ending {
             Ending::Closing => true,
             // A worker says in the counters what it executes before it does; one that ended without that has not read the request.
-            Ending::Dead => {
-                self.incoming.is_untouched()
-                    && Counters::view(&self.group.counters).is_some_and(|counters| counters.worker_of(self.number).is_none())
-            }
+            Ending::Dead => self.is_in_queue(),
             _ => false,
         }
     }
@@ -340,7 +352,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
                     Ok(())
                 }
                 Part::ReadBody => {
-                    self.body.release();
+                    self.body.release(request);
                     Ok(())
                 }
                 Part::Head(octets) => match ResponseHead::decode(octets) {
@@ -374,35 +386,60 @@ impl<'g, 'r> Conversation<'g, 'r> {
     /// Waits until something can be done, and does what is for the client.
     fn wait(&mut self, request: &Request<'r>, streams: bool) -> Option<Ending> {
         let queued = self.deadline.filter(|_| !self.began);
-        let limit = queued.map_or(self.group.front.socket_timeout, |at| {
-            at.saturating_duration_since(Instant::now()).min(self.group.front.socket_timeout)
-        });
+        let heard = self.heard.get_or_insert_with(Instant::now);
+        let silent = *heard + self.group.front.socket_timeout;
+        let until = queued.map_or(silent, |at| at.min(silent));
         let spooled = self.response.is_spooled();
-        let client = if streams || spooled { request.client_socket() } else { None };
-        let ticks = streams && client.is_none();
-        let limit = if ticks { STREAM_TICK } else { limit };
-        let mut worker = PollFlags::empty();
-        worker.set(PollFlags::POLLIN, !self.response.is_full());
-        worker.set(PollFlags::POLLOUT, !self.deaf && self.sent < self.outgoing.len());
+        let client = request.client_socket().filter(|_| streams || spooled || !self.client_hung_up);
+        let tick = if streams && client.is_none() { STREAM_TICK } else { TICK };
+        let mut of_worker = PollFlags::empty();
+        of_worker.set(PollFlags::POLLIN, !self.response.is_full());
+        of_worker.set(PollFlags::POLLOUT, !self.deaf && self.sent < self.outgoing.len());
         let mut of_client = PollFlags::empty();
         of_client.set(PollFlags::POLLIN, streams);
         of_client.set(PollFlags::POLLOUT, spooled);
-        let mut waited = [PollFd::new(self.socket(), worker), PollFd::new(client.unwrap_or(self.socket()), of_client)];
+        let mut waited = [PollFd::new(self.socket(), of_worker), PollFd::new(client.unwrap_or(self.socket()), of_client)];
         let count = if client.is_some() { 2 } else { 1 };
+        let limit = until.saturating_duration_since(Instant::now()).min(tick);
         let milliseconds = i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-        match poll(&mut waited[..count], PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)) {
-            Ok(0) if ticks => None,
-            Ok(0) if queued.is_some_and(|at| at <= Instant::now()) => Some(Ending::Queued),
-            Ok(0) => Some(Ending::Silent),
-            Ok(_) | Err(Errno::EINTR) => {
-                let has_room = spooled
-                    && waited[1]
-                        .revents()
-                        .is_some_and(|events| events.intersects(PollFlags::POLLOUT | PollFlags::POLLHUP | PollFlags::POLLERR));
-                if has_room { self.response.drain(request).err().map(Ending::Client) } else { None }
-            }
-            Err(_) => Some(Ending::Silent),
+        let ready = poll(&mut waited[..count], PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX));
+        let events = |waited: &PollFd<'_>| waited.revents().unwrap_or(PollFlags::empty());
+        let (worker, client) = (events(&waited[0]), if count == 2 { events(&waited[1]) } else { PollFlags::empty() });
+        match ready {
+            Err(Errno::EINTR) => return None,
+            Err(_) => return Some(Ending::Silent),
+            Ok(0) if queued.is_some_and(|at| at <= Instant::now()) => return Some(Ending::Queued),
+            Ok(0) if silent <= Instant::now() => return Some(Ending::Silent),
+            Ok(0) => return self.waits_in_vain().then_some(Ending::GroupFailed),
+            Ok(_) => {}
         }
+        // While a client takes what is spooled, the worker may have to wait.
+        if worker.intersects(PollFlags::POLLIN) || (spooled && client.intersects(PollFlags::POLLOUT)) {
+            self.heard = None;
+        }
+        // httpd that stops closes its clients' sockets under the requests that are being served.
+        if client.intersects(PollFlags::POLLNVAL) {
+            return Some(Ending::Client(PassError::ClientGone));
+        }
+        if client.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+            self.client_hung_up = true;
+            if self.is_in_queue() {
+                return Some(Ending::Client(PassError::ClientGone));
+            }
+        }
+        let has_room = spooled && client.intersects(PollFlags::POLLOUT | PollFlags::POLLHUP | PollFlags::POLLERR);
+        if has_room { self.response.drain(request).err().map(Ending::Client) } else { None }
+    }
+
+    /// Whether no worker has begun the request.
+    fn is_in_queue(&self) -> bool {
+        let counters = Counters::view(&self.group.counters);
+        !self.began && self.incoming.is_untouched() && counters.is_some_and(|counters| counters.worker_of(self.number).is_none())
+    }
+
+    /// Whether nobody will begin it: the group's workers cannot be started.
+    fn waits_in_vain(&self) -> bool {
+        self.is_in_queue() && Counters::view(&self.group.counters).is_some_and(|counters| counters.state() == GroupState::Failed)
     }
 
     /// Ends the response accordingly.
@@ -443,6 +480,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
                 let what = format!("no worker of the daemon group '{}' was free within queue-timeout={limit}", group.name);
                 refuse(&codes::QUEUE_TIMEOUT, Status::GATEWAY_TIMEOUT, what, response, request)
             }
+            Ending::GroupFailed => Err(group_failed(request, group)),
             Ending::Aborted(Aborted::Refused) => {
                 let what = format!("a worker of the daemon group '{}' did not accept this httpd", group.name);
                 refuse(&codes::REFUSED, Status::BAD_GATEWAY, what, response, request)
