@@ -25,6 +25,11 @@ def application(environ, start_response):
 
 /// Asks for `script` with a body.
 fn ask(worker: &Worker, script: &Path, body: &[u8]) -> Httpd {
+    ask_in(worker, b"", script, body)
+}
+
+/// Asks for `script` in an application group.
+fn ask_in(worker: &Worker, group: &[u8], script: &Path, body: &[u8]) -> Httpd {
     let script = script.as_os_str().as_bytes();
     let length = body.len().to_string();
     let environ = [
@@ -37,13 +42,13 @@ fn ask(worker: &Worker, script: &Path, body: &[u8]) -> Httpd {
         (b"SERVER_PROTOCOL", b"HTTP/1.1"),
         (b"CONTENT_LENGTH", length.as_bytes()),
         (b"mod_wsgi.process_group", b"tests"),
-        (b"mod_wsgi.application_group", b""),
+        (b"mod_wsgi.application_group", group),
         (b"mod_wsgi.callable_object", b"application"),
         (b"mod_wsgi.request_id", b"id"),
         (b"mod_wsgi.server_pid", b"1"),
     ];
     let environ = environ.iter().map(|(name, value)| Pair { name, value }).collect();
-    let head = RequestHead { script, filename: script, environ, ..head() };
+    let head = RequestHead { script, filename: script, application_group: group, environ, ..head() };
     let httpd = worker.connect();
     let parts: &[&[u8]] = if body.is_empty() { &[] } else { &[body] };
     let (octets, sender) = (request(&head, parts), httpd.same());
@@ -76,7 +81,7 @@ fn a_request_is_answered_and_a_drain_ends_the_worker_in_order() {
     let script = folder.write("hello.wsgi", &format!("{HELLO}\nimport atexit\natexit.register(open, {:?}, 'w')", folder.path("done")));
     let mut worker = Worker::serving(folder, &settings());
     assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
-    assert!(matches!(worker.message(), FromWorker::Loaded { import: loaded, modified } if loaded == import(&script) && modified > 0));
+    assert!(matches!(worker.message(), FromWorker::Loaded { import: loaded, modified, .. } if loaded == import(&script) && modified > 0));
     assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
     let title = std::fs::read(format!("/proc/{}/cmdline", worker.pid)).expect("it runs");
     assert!(title.starts_with(b"(wsgi:tests)"), "{title:?}");
@@ -235,6 +240,61 @@ fn a_stop_is_bounded_by_shutdown_timeout_whatever_requests_do() {
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert!(worker.log().contains("WSGI0321"), "{}", worker.log());
     assert!(!answer(stuck).2, "a torn response must not look complete");
+}
+
+#[test]
+fn an_end_is_orderly_whatever_threads_the_application_has_left() {
+    let folder = Folder::new();
+    let script = folder.write(
+        "threads.wsgi",
+        r#"
+import threading
+def spin():
+    while True:
+        sum(range(1000))
+for number in range(3):
+    threading.Thread(target=spin, daemon=True).start()
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [environ['mod_wsgi.application_group'].encode()]
+"#,
+    );
+    for group in [&b""[..], b"second"] {
+        let mut settings = settings();
+        settings.group.uses_global = true;
+        let mut worker = Worker::serving(Folder::new(), &settings);
+        let asked: Vec<Httpd> = (0..3).map(|_| ask_in(&worker, group, &script, b"")).collect();
+        for httpd in asked {
+            assert_eq!(answer(httpd), ok(group));
+        }
+        kill(worker.pid, Signal::SIGTERM).expect("it runs");
+        worker.ends_in_order();
+    }
+}
+
+#[test]
+fn a_thread_that_python_waits_for_is_not_waited_for_ever() {
+    let folder = Folder::new();
+    let script = folder.write(
+        "stays.wsgi",
+        &format!("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=False).start()\n{HELLO}"),
+    );
+    let mut settings = settings();
+    settings.group.timeouts.shutdown = Duration::from_secs(1);
+    let mut worker = Worker::serving(folder, &settings);
+    assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+    worker.send(&ToWorker::Stop(StopReason::ShutdownSignal));
+    let start = Instant::now();
+    let status = worker.wait();
+    assert!(matches!(status, WaitStatus::Exited(_, 255)), "{status:?}; its log: {}", worker.log());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+
+    settings.group.python.destroy_interpreter = false;
+    let folder = Folder::new();
+    let mut worker = Worker::serving(folder, &settings);
+    assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+    worker.send(&ToWorker::Stop(StopReason::ShutdownSignal));
+    worker.ends_in_order();
 }
 
 #[test]

@@ -15,7 +15,7 @@ use sys::nix::unistd::Pid;
 use sys::process::{Bounds, Program, spawn};
 use wire::control::{CONTROL_FD, COUNTERS_FD, FromWorker, LISTENER_FD, ToWorker, WorkerSettings};
 use wire::counters::{Counters, Shape};
-use wire::settings::{GroupSettings, Identity, Import, Limits, Python, Reload, Server, Timeouts};
+use wire::settings::{GroupSettings, Identity, Import, Limits, Octets, Python, Reload, Server, Timeouts};
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
