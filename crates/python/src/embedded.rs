@@ -79,7 +79,7 @@ fn start_host(settings: EmbeddedSettings) -> Result<&'static Host, crate::host::
         maximum_processes: server.maximum_processes,
         threads_per_process: server.threads_per_process,
         reload: ReloadPolicy::InPlace,
-        loaded: Box::new(|_, _| {}),
+        loaded: Box::new(|_, _, _| {}),
         log: Arc::clone(&log),
         python,
     })?;

@@ -44,8 +44,9 @@ pub(crate) struct HostSettings {
     pub(crate) threads_per_process: u32,
     /// What becomes of a script that has changed.
     pub(crate) reload: ReloadPolicy,
-    /// Called after each load of a script, on the thread that loaded it, in no interpreter.
-    pub(crate) loaded: Box<dyn Fn(Import, i64) + Send + Sync>,
+    /// Called after each load of a script, on the thread that loaded it, in no interpreter; with its modification time, and whether it
+    /// was loaded for a request that reloads it when it changes.
+    pub(crate) loaded: Box<dyn Fn(Import, i64, bool) + Send + Sync>,
     /// Where lines go that belong to no request.
     pub(crate) log: Arc<dyn LogSink>,
 }
@@ -163,7 +164,7 @@ impl Host {
         let script = group.scripts.get(&import.script, false);
         match script.ensure(&group, &self.settings.reload, false)? {
             Some(modified) => {
-                (self.settings.loaded)(import.clone(), modified);
+                (self.settings.loaded)(import.clone(), modified, false);
                 Ok(modified)
             }
             None => Ok(script.modified()),
@@ -190,7 +191,7 @@ impl Host {
             Ok(None) => {}
             Ok(Some(modified)) => {
                 let import = Import { script: head.script.to_vec().into(), application_group: head.application_group.to_vec().into() };
-                (self.settings.loaded)(import, modified);
+                (self.settings.loaded)(import, modified, head.script_reloading);
             }
             // The log has it.
             Err(_) => return Outcome::Failed,

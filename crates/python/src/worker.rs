@@ -65,8 +65,8 @@ enum StartError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// A script that served before does no longer load.
-    #[error("script '{0}' could not be loaded: {1}")]
-    Preload(String, String),
+    #[error("script '{0}' could not be loaded, as the log says")]
+    Preload(String),
     /// The kernel said no.
     #[error("{0}: {1}")]
     Os(&'static str, Errno),
@@ -223,7 +223,7 @@ fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, changed: &Arc<At
                 tell(&changes, &FromWorker::Changed { script: script.to_vec().into(), modified });
             }
         })),
-        loaded: Box::new(move |import, modified| tell(&loads, &FromWorker::Loaded { import, modified })),
+        loaded: Box::new(move |import, modified, reloads| tell(&loads, &FromWorker::Loaded { import, modified, reloads })),
         log: Arc::new(OutsideRequests),
     }
 }
@@ -248,11 +248,11 @@ impl LogSink for OutsideRequests {
 fn load(host: &Host, settings: &WorkerSettings) -> Result<(), StartError> {
     let imports = &settings.group.imports;
     for import in imports.iter().chain(settings.preload.iter().filter(|import| !imports.contains(import))) {
-        if let Err(error) = host.load(import)
+        if host.load(import).is_err()
             && settings.preload_must_succeed
             && settings.preload.contains(import)
         {
-            return Err(StartError::Preload(path(import), error.to_string()));
+            return Err(StartError::Preload(path(import)));
         }
     }
     Ok(())

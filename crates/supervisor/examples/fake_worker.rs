@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 impl Fake {
     fn start(&mut self) {
         for import in self.settings.preload.clone() {
-            if self.load(&import.script).is_none() && self.settings.preload_must_succeed {
+            if self.load(&import.script, false).is_none() && self.settings.preload_must_succeed {
                 let text = format!("script '{}' is broken", String::from_utf8_lossy(&import.script));
                 self.say(&FromWorker::Failed(text));
                 exit(1);
@@ -95,7 +95,7 @@ impl Fake {
                     return ExitCode::SUCCESS;
                 }
                 Ok(Some((ToWorker::Load(import), _))) => {
-                    self.load(&import.script);
+                    self.load(&import.script, false);
                 }
                 Ok(None) => {}
                 Err(error) => panic!("{error}"),
@@ -118,7 +118,8 @@ impl Fake {
         let request = String::from_utf8_lossy(&buffer[..length]).trim().to_owned();
         let (word, rest) = request.split_once(' ').unwrap_or((&request, ""));
         let body = match word {
-            "get" => self.get(rest),
+            "get" => self.get(rest, true),
+            "get-as-loaded" => self.get(rest, false),
             "sleep" => {
                 std::thread::sleep(Duration::from_millis(rest.parse().expect("milliseconds")));
                 "slept".to_owned()
@@ -140,27 +141,28 @@ impl Fake {
     }
 
     /// What the script says; an old version goes on, and the change is reported.
-    fn get(&mut self, script: &str) -> String {
+    fn get(&mut self, script: &str, reloads: bool) -> String {
         let script = Octets::from(script.as_bytes().to_vec());
         match self.loaded.get(&script) {
             Some((modified, content)) => {
-                if let Some(now) = modification(&script).filter(|now| now != modified) {
+                if let Some(now) = modification(&script).filter(|now| reloads && now != modified) {
                     self.say(&FromWorker::Changed { script: script.clone(), modified: now });
                 }
                 content.clone()
             }
-            None => self.load(&script).unwrap_or_else(|| "error".to_owned()),
+            None => self.load(&script, reloads).unwrap_or_else(|| "error".to_owned()),
         }
     }
 
-    fn load(&mut self, script: &Octets) -> Option<String> {
+    fn load(&mut self, script: &Octets, reloads: bool) -> Option<String> {
         let modified = modification(script)?;
         let content = std::fs::read_to_string(OsStr::from_bytes(script)).ok()?;
         if content.contains("broken") {
             return None;
         }
         self.loaded.insert(script.clone(), (modified, content.clone()));
-        self.say(&FromWorker::Loaded { import: Import { script: script.clone(), application_group: Octets::new() }, modified });
+        let import = Import { script: script.clone(), application_group: Octets::new() };
+        self.say(&FromWorker::Loaded { import, modified, reloads });
         Some(content)
     }
 }

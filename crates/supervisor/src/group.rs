@@ -334,22 +334,33 @@ impl Group {
                 member.failure = Some(reason);
                 self.advance(worker, lifecycle::Event::Lost, now);
             }
-            FromWorker::Loaded { import, modified } => {
+            FromWorker::Loaded { import, modified, reloads } => {
                 member.loaded.retain(|(loaded, _)| *loaded != import);
                 member.loaded.push((import.clone(), modified));
-                if self.scripts.loaded(&import) {
-                    self.actions.push(Action::Watch(import.script.clone()));
-                    // It may have changed between being loaded and being watched.
-                    self.actions.push(Action::CheckScripts);
+                self.scripts.loaded(&import);
+                if reloads {
+                    self.watch(&import.script);
                 }
                 self.seen(Version { script: import.script, modified }, now);
             }
-            FromWorker::Changed { script, modified } => self.seen(Version { script, modified }, now),
+            FromWorker::Changed { script, modified } => {
+                self.watch(&script);
+                self.seen(Version { script, modified }, now);
+            }
             FromWorker::ReplaceMe(reason) => {
                 member.leaving = Some(reason);
                 self.log(Level::Info, format!("{title} of group '{}' asks for a successor: {}", self.name, reason.word()));
             }
             FromWorker::Drained => self.advance(worker, lifecycle::Event::Drained, now),
+        }
+    }
+
+    /// Some request wants the script to be reloaded: so its changes are looked for.
+    fn watch(&mut self, script: &Octets) {
+        if self.scripts.watch(script) {
+            self.actions.push(Action::Watch(script.clone()));
+            // It may have changed between being loaded and being watched.
+            self.actions.push(Action::CheckScripts);
         }
     }
 

@@ -72,6 +72,8 @@ pub enum FromWorker {
         import: Import,
         /// Its modification time.
         modified: i64,
+        /// Whether it was loaded for a request that reloads it when it changes (`WSGIScriptReloading`).
+        reloads: bool,
     },
     /// A loaded script has changed on disk: a new generation is wanted.
     Changed {

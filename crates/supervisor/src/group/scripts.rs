@@ -16,19 +16,28 @@ pub(crate) struct Version {
 #[derive(Debug, Default)]
 pub(super) struct Scripts {
     known: Vec<Import>,
+    /// Those that are reloaded when they change.
+    watched: BTreeSet<Octets>,
     tried: BTreeMap<Octets, i64>,
     failed: BTreeSet<Octets>,
 }
 
 impl Scripts {
-    /// Remembers that a worker has loaded a script. Returns whether its path is new.
-    pub(super) fn loaded(&mut self, import: &Import) -> bool {
-        if self.known.contains(import) {
-            return false;
+    /// Remembers that a worker has loaded a script.
+    pub(super) fn loaded(&mut self, import: &Import) {
+        if !self.known.contains(import) {
+            self.known.push(import.clone());
         }
-        let is_new = !self.known.iter().any(|known| known.script == import.script);
-        self.known.push(import.clone());
-        is_new
+    }
+
+    /// Remembers that a script is reloaded when it changes. Returns whether that is new.
+    pub(super) fn watch(&mut self, script: &Octets) -> bool {
+        self.watched.insert(script.clone())
+    }
+
+    /// Whether a script is reloaded when it changes.
+    pub(super) fn is_watched(&self, script: &Octets) -> bool {
+        self.watched.contains(script)
     }
 
     /// What a new worker is to load before it is ready, in the order of first use.
@@ -79,9 +88,11 @@ mod tests {
     #[test]
     fn a_script_in_two_groups_is_loaded_in_both_and_watched_once() {
         let mut scripts = Scripts::default();
-        assert!(scripts.loaded(&import("/a", "")));
-        assert!(!scripts.loaded(&import("/a", "other")));
-        assert!(!scripts.loaded(&import("/a", "")));
+        for group in ["", "other", ""] {
+            scripts.loaded(&import("/a", group));
+        }
+        assert!(scripts.watch(&import("/a", "").script));
+        assert!(!scripts.watch(&import("/a", "other").script));
         assert_eq!(scripts.preload(), [import("/a", ""), import("/a", "other")]);
     }
 

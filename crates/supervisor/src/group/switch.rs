@@ -170,7 +170,7 @@ impl Group {
 
     /// A script is now of this version: if some worker runs another one, that is a reason to switch.
     pub(super) fn seen(&mut self, version: Version, now: Instant) {
-        if self.next.is_some() || self.stopping {
+        if self.next.is_some() || self.stopping || !self.scripts.is_watched(&version.script) {
             return;
         }
         let mut standing = self.members.values().filter(|member| member.is_standing());

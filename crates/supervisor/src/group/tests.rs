@@ -62,7 +62,7 @@ impl Play {
     }
 
     fn load(&mut self, worker: WorkerId, modified: i64) {
-        self.say(worker, FromWorker::Loaded { import: import(), modified });
+        self.say(worker, FromWorker::Loaded { import: import(), modified, reloads: true });
     }
 
     fn pass(&mut self, time: Duration) {
@@ -223,6 +223,18 @@ fn what_one_worker_loads_all_of_them_load_once() {
     play.started();
     play.ready(WorkerId(3));
     assert_eq!(loads(&mut play), [], "it was given the script at its start");
+}
+
+#[test]
+fn a_script_that_is_not_to_be_reloaded_is_left_alone_until_a_request_wants_it() {
+    let mut play = Play::serving(1);
+    play.say(WorkerId(1), FromWorker::Loaded { import: import(), modified: 1, reloads: false });
+    assert_eq!(play.take(|action| matches!(action, Action::Watch(_)).then_some(())).len(), 0);
+    play.on(Event::Seen(version(2)));
+    assert_eq!(play.started(), []);
+    play.say(WorkerId(1), FromWorker::Changed { script: import().script, modified: 2 });
+    assert_eq!(play.take(|action| matches!(action, Action::Watch(_)).then_some(())).len(), 1);
+    assert_eq!(play.started().len(), 1);
 }
 
 #[test]

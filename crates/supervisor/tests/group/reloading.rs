@@ -65,6 +65,19 @@ fn a_touch_without_requests_is_enough() {
 }
 
 #[test]
+fn a_script_that_is_not_to_be_reloaded_stays_as_it_is() {
+    let site = Site::new();
+    site.write("app", "one");
+    site.configure();
+    let request = format!("get-as-loaded {}", site.path("app").display());
+    site.request(&request);
+    site.write("app", "two");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let answer = site.request(&request).expect("an answer");
+    assert_eq!((answer.generation, answer.text.as_str()), (1, "one"));
+}
+
+#[test]
 fn a_broken_edit_leaves_the_old_code_serving_until_it_is_corrected() {
     let site = Site::new();
     site.write("app", "one");
