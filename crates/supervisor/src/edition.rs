@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use sys::memory::{MemoryError, SharedWords};
+use sys::nix::sys::signal::kill;
 use sys::nix::sys::stat::fstat;
+use sys::nix::unistd::Pid;
 use wire::counters::Counters;
 use wire::log::Level;
 use wire::settings::GroupSettings;
@@ -27,12 +29,19 @@ impl Memory {
     /// A slot that nobody of `taken` has, and that was free for the longest time: httpd's children look in the slot of a worker that has
     /// died for the request it executed, so its successor must not overwrite that at once.
     pub(crate) fn free_slot(&self, taken: &[u32]) -> Option<u32> {
-        let slots = self.counters()?.shape().workers;
+        let counters = self.counters()?;
+        let slots = counters.shape().workers;
         let first = self.next_slot.get();
-        let slot = (0..slots).map(|step| (first + step) % slots).find(|slot| !taken.contains(slot))?;
+        // Workers of a supervisor that has died drain, unknown to this one.
+        let is_used = |slot: u32| taken.contains(&slot) || counters.worker(slot).is_some_and(|worker| is_alive(worker.pid()));
+        let slot = (0..slots).map(|step| (first + step) % slots).find(|slot| !is_used(*slot))?;
         self.next_slot.set((slot + 1) % slots);
         Some(slot)
     }
+}
+
+fn is_alive(pid: u64) -> bool {
+    i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None).is_ok())
 }
 
 /// What is wrong with a message `Configure`.
@@ -127,5 +136,7 @@ mod tests {
         let slots: Vec<_> = (0..4).map(|_| edition.memory.free_slot(&[1])).collect();
         assert_eq!(slots, [Some(0), Some(2), Some(0), Some(2)]);
         assert_eq!(edition.memory.free_slot(&[0, 1, 2]), None);
+        Counters::view(&words).and_then(|counters| counters.worker(0)).expect("a slot").reset(std::process::id(), 1);
+        assert_eq!(edition.memory.free_slot(&[1]), Some(2), "somebody who lives is in the first");
     }
 }
