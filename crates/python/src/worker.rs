@@ -13,6 +13,7 @@ mod incoming;
 mod inherited;
 mod life;
 mod log;
+mod offer;
 mod pool;
 mod request;
 #[cfg(test)]
@@ -100,7 +101,11 @@ fn begin() -> Result<(Arc<Channel>, (std::os::fd::OwnedFd, std::os::fd::OwnedFd)
     let Inherited { control, listener, counters } = inherited::take().ok_or(StartError::NoDescriptors)?;
     // What the application starts inherits neither the listener nor the way to the supervisor.
     sys::process::close_on_exec_from(3);
-    sys::process::notice_forks();
+    // Nor does what it forks: these must not live on in a process that knows nothing of them.
+    sys::forks::notice();
+    for descriptor in [&control, &listener, &counters] {
+        sys::forks::keep(descriptor);
+    }
     Ok((Arc::new(Channel::new(control)), (listener, counters)))
 }
 
@@ -123,6 +128,8 @@ fn work(
     let counters = SharedWords::map(&counters)?;
     let changed = Arc::new(AtomicBool::new(false));
     let host = Host::start_in_process(py, host_settings(group, channel, &changed))?;
+    // Whichever thread imports it first is the main thread for it, whose end it takes for that of Python.
+    let _imported_again_by_whom_it_concerns = py.import(c"threading");
     let os = |what| move |error| StartError::Os(what, error);
     let news = sys::nix::sys::eventfd::EventFd::from_flags(
         sys::nix::sys::eventfd::EfdFlags::EFD_CLOEXEC | sys::nix::sys::eventfd::EfdFlags::EFD_NONBLOCK,
@@ -135,8 +142,7 @@ fn work(
         peers: group.peers.clone(),
         timeout: group.timeouts.socket,
         counters: Some((counters, settings.slot)),
-        threads: group.threads,
-        closed: AtomicBool::new(false),
+        offer: offer::Offer::new(group.threads),
         maximum_requests: group.maximum_requests,
         finished: AtomicU64::new(0),
         limit: OnceLock::new(),

@@ -10,12 +10,15 @@ use process::{Folder, Worker, import, settings};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use sys::nix::errno::Errno;
 use sys::nix::sys::signal::{Signal, kill};
 use sys::nix::sys::wait::WaitStatus;
+use sys::nix::unistd::Pid;
 use wire::control::{FromWorker, StopReason, ToWorker};
 use wire::counters::Counters;
 use wire::frame::{Aborted, HEADER, Kind};
 use wire::head::{Pair, RequestHead, ResponseHead};
+use wire::settings::GroupSettings;
 
 const HELLO: &str = r#"
 def application(environ, start_response):
@@ -30,6 +33,13 @@ fn ask(worker: &Worker, script: &Path, body: &[u8]) -> Httpd {
 
 /// Asks for `script` in an application group.
 fn ask_in(worker: &Worker, group: &[u8], script: &Path, body: &[u8]) -> Httpd {
+    let httpd = worker.connect();
+    send(&httpd, group, script, body);
+    httpd
+}
+
+/// Sends a request for `script`, on a thread of its own: httpd sends and receives at the same time.
+fn send(httpd: &Httpd, group: &[u8], script: &Path, body: &[u8]) {
     let script = script.as_os_str().as_bytes();
     let length = body.len().to_string();
     let environ = [
@@ -49,12 +59,9 @@ fn ask_in(worker: &Worker, group: &[u8], script: &Path, body: &[u8]) -> Httpd {
     ];
     let environ = environ.iter().map(|(name, value)| Pair { name, value }).collect();
     let head = RequestHead { script, filename: script, application_group: group, environ, ..head() };
-    let httpd = worker.connect();
     let parts: &[&[u8]] = if body.is_empty() { &[] } else { &[body] };
     let (octets, sender) = (request(&head, parts), httpd.same());
-    // httpd sends and receives at the same time.
     std::thread::spawn(move || sender.send(&octets, &[]));
-    httpd
 }
 
 /// A whole answer: its status line, its body, and whether it is complete.
@@ -362,6 +369,57 @@ fn a_request_is_lost_with_its_worker_and_httpd_can_tell() {
     assert!(matches!(worker.wait(), WaitStatus::Signaled(_, Signal::SIGKILL, _)));
     let counters = Counters::view(&worker.words).expect("ours");
     assert_eq!(counters.worker_of(77), Some(worker.pid.as_raw().unsigned_abs()));
+}
+
+#[test]
+fn a_killed_worker_does_not_live_on_in_what_it_forked() {
+    let folder = Folder::new();
+    let script = folder.write(
+        "forks.wsgi",
+        r#"
+import os, signal, time
+def application(environ, start_response):
+    child = os.fork()
+    if child == 0:
+        time.sleep(30)
+        os._exit(0)
+    start_response('200 OK', [])
+    yield str(child).encode()
+    os.kill(os.getpid(), signal.SIGKILL)
+"#,
+    );
+    let mut worker = Worker::serving(folder, &settings());
+    let start = Instant::now();
+    let (_, child, complete) = answer(ask(&worker, &script, b""));
+    assert!(matches!(worker.wait(), WaitStatus::Signaled(_, Signal::SIGKILL, _)));
+    let own = GroupSettings::direct_address(&settings().group.direct, worker.pid.as_raw().unsigned_abs());
+    assert_eq!(sys::socket::connected_abstract(&own).map(drop), Err(Errno::ECONNREFUSED));
+    assert!(!complete && start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    let child = Pid::from_raw(String::from_utf8_lossy(&child).parse().expect("a pid"));
+    kill(child, Signal::SIGKILL).expect("it has lived on alone");
+}
+
+#[test]
+fn requests_over_a_kept_connection_are_answered_one_after_the_other() {
+    let folder = Folder::new();
+    let script = folder.write("hello.wsgi", HELLO);
+    let worker = Worker::serving(folder, &settings());
+    let slot = Counters::view(&worker.words).and_then(|counters| counters.worker(2)).expect("a slot");
+    let start = Instant::now();
+    while slot.free() == 0 && start.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let own = GroupSettings::direct_address(&settings().group.direct, worker.pid.as_raw().unsigned_abs());
+    let mut httpd = Httpd::new(sys::socket::connected_abstract(&own).expect("connected"));
+    for _ in 0..5 {
+        assert!(slot.reserve());
+        send(&httpd, b"", &script, b"");
+        let frames: Vec<_> = std::iter::from_fn(|| httpd.frame()).take(3).collect();
+        assert_eq!(frames[1..], [(Kind::ResponseBody, b"hello tests".to_vec()), (Kind::End, vec![1])]);
+        assert_eq!(slot.free(), 3);
+    }
+    worker.send(&ToWorker::Drain);
+    assert_eq!(httpd.rest(), [(Kind::Closing, Vec::new())]);
 }
 
 #[test]

@@ -6,6 +6,8 @@
 #[expect(unsafe_code, reason = "localtime_r and clock_gettime write to memory that we lend")]
 pub mod clock;
 pub mod control;
+#[expect(unsafe_code, reason = "a handler after fork")]
+pub mod forks;
 pub mod identity;
 #[expect(unsafe_code, reason = "setlocale takes a C string")]
 pub mod locale;

@@ -7,8 +7,6 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use std::ffi::{CStr, CString, c_int};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wire::counters::Cause;
 use wire::settings::Limits;
 
@@ -212,26 +210,6 @@ pub fn close_on_exec_from(first: RawFd) {
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
-static FORKED: AtomicBool = AtomicBool::new(false);
-
-/// From now on [`is_forked`] is true in processes that this one forks, by whichever thread of whoever's (pthread_atfork(3)).
-pub fn notice_forks() {
-    extern "C" fn in_child() {
-        FORKED.store(true, Relaxed);
-    }
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: the handler only stores to an atomic, which is allowed after fork.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-    });
-}
-
-/// Whether this process was forked by one that wanted to notice, and has not called exec.
-#[must_use]
-pub fn is_forked() -> bool {
-    FORKED.load(Relaxed)
-}
-
 /// Ends this process at once: nothing of the application's or the runtime's runs any more.
 pub fn exit_now(status: c_int) -> ! {
     // SAFETY: takes a plain number and does not return.
@@ -302,17 +280,6 @@ mod tests {
         // 3 is ls reading the folder.
         assert!(open.iter().all(|number| [0, 1, 2, 3, 5].contains(number)), "{open:?}");
         assert!(matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))));
-    }
-
-    #[test]
-    fn a_forked_process_knows_that_it_is_one() {
-        notice_forks();
-        // SAFETY: the child only looks and ends.
-        match unsafe { fork() }.expect("forked") {
-            ForkResult::Child => exit_now(i32::from(is_forked())),
-            ForkResult::Parent { child } => assert!(matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 1)))),
-        }
-        assert!(!is_forked());
     }
 
     #[test]

@@ -143,6 +143,8 @@ impl<'m> Counters<'m> {
         slot[1].store(kind, Relaxed);
         slot[2].store(u64::from(code.unsigned_abs()), Relaxed);
         slot[0].store(u64::from(pid), std::sync::atomic::Ordering::Release);
+        // It takes nothing any more; its slot may stay unused for long.
+        self.workers().filter(|(_, worker)| worker.pid() == u64::from(pid)).for_each(|(_, worker)| worker.set_free(0));
     }
 
     /// How the worker `pid` ended, if that is among the last that did.
@@ -265,9 +267,11 @@ mod tests {
         let counters = Counters::format(&words, Shape::new(2, 15)).expect("large enough");
         let slot = counters.worker(3).expect("a slot");
         slot.reset(4711, 1);
+        slot.set_free(15);
         slot.begin(14, 99);
         assert_eq!(counters.worker_of(99), Some(4711));
         counters.record_death(4711, Cause::Signal(9));
+        assert_eq!(slot.free(), 0);
         assert_eq!(Counters::view(&words).expect("ours").death_of(4711), Some(Cause::Signal(9)));
         slot.finish(14);
         assert_eq!((slot.busy(), slot.served()), (0, 1));

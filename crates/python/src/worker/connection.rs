@@ -9,6 +9,7 @@ use super::incoming::{Incoming, Part, ProtocolError};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
+use sys::forks::Private;
 use sys::nix::errno::Errno;
 use sys::nix::sys::socket::{Shutdown, shutdown};
 use sys::socket::{self, Readiness};
@@ -69,7 +70,7 @@ pub(super) struct Memory {
 
 /// A connection.
 pub(super) struct Connection {
-    socket: OwnedFd,
+    socket: Private,
     incoming: Incoming,
     descriptors: Vec<OwnedFd>,
     /// Frames that wait to be sent with the next ones.
@@ -83,19 +84,14 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A connection over a socket that does not block; each wait is at most `timeout`.
-    pub(super) fn new(socket: OwnedFd, timeout: Duration, memory: Memory) -> Self {
+    pub(super) fn new(socket: Private, timeout: Duration, memory: Memory) -> Self {
         let Memory { incoming, pending, head } = memory;
         let incoming = Incoming::new(incoming);
         Self { socket, incoming, descriptors: Vec::new(), pending, head, timeout, ended: false, broken: false }
     }
 
-    /// Closes the connection and gives its memory back.
-    pub(super) fn into_memory(self) -> Memory {
-        self.into_parts().0
-    }
-
     /// The memory, and the socket.
-    pub(super) fn into_parts(self) -> (Memory, OwnedFd) {
+    pub(super) fn into_parts(self) -> (Memory, Private) {
         let emptied = |mut buffer: Vec<u8>| {
             buffer.clear();
             buffer.shrink_to(KEPT);
@@ -112,7 +108,7 @@ impl Connection {
 
     /// Whether this process can send nothing, or may not: one that the application forks has the same socket, and must be silent.
     pub(super) fn is_broken(&self) -> bool {
-        self.broken || sys::process::is_forked()
+        self.broken || sys::forks::is_forked()
     }
 
     /// Whether another request can come: nothing of this one is left.
@@ -155,7 +151,7 @@ impl Connection {
 
     /// Receives what is there; `false` when that is nothing.
     fn receive(&mut self) -> Result<bool, ConnectionError> {
-        if self.ended || sys::process::is_forked() {
+        if self.ended || sys::forks::is_forked() {
             return Err(ConnectionError::Gone);
         }
         match socket::receive(&self.socket, self.incoming.room(), &mut self.descriptors) {
@@ -296,7 +292,7 @@ mod tests {
     fn pair() -> (Connection, OwnedFd) {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, flags).expect("a pair");
-        (Connection::new(ours, Duration::from_millis(300), Memory::default()), theirs)
+        (Connection::new(Private::new(ours), Duration::from_millis(300), Memory::default()), theirs)
     }
 
     fn send_all(socket: &OwnedFd, mut octets: &[u8]) {

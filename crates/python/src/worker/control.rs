@@ -4,6 +4,7 @@
 
 use super::life::{Action, Event, Life};
 use super::log;
+use super::offer::Audit;
 use super::pool::Pool;
 use super::request::Service;
 use std::os::fd::AsFd;
@@ -20,6 +21,9 @@ use wire::settings::Import;
 /// The signals that a worker understands.
 pub(super) const SIGNALS: [Signal; 6] =
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGXCPU, Signal::SIGHUP, Signal::SIGUSR2];
+
+/// The time between two looks at what nobody tells of.
+const ROUND: Duration = Duration::from_secs(1);
 
 /// What the control loop listens to and acts upon.
 pub(super) struct Control<'w> {
@@ -44,8 +48,13 @@ impl Control<'_> {
     pub(super) fn run(&self) -> StopReason {
         let mut life = Life::new(self.graceful);
         let mut orphaned = false;
+        let (mut audit, mut round) = (Audit::default(), Instant::now() + ROUND);
         loop {
-            self.wait(life.deadline(), orphaned);
+            self.wait(life.deadline().map_or(round, |deadline| deadline.min(round)), orphaned);
+            if round <= Instant::now() {
+                round = Instant::now() + ROUND;
+                self.pool.look_around(self.service, &mut audit);
+            }
             if self.changed.swap(false, Relaxed) {
                 life.script_changed();
             }
@@ -62,11 +71,9 @@ impl Control<'_> {
         }
     }
 
-    fn wait(&self, deadline: Option<Instant>, orphaned: bool) {
-        let left = deadline.map_or(PollTimeout::NONE, |deadline| {
-            let left = deadline.saturating_duration_since(Instant::now()).as_millis() + 1;
-            PollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
-        });
+    fn wait(&self, deadline: Instant, orphaned: bool) {
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis() + 1;
+        let left = PollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX);
         let on = |descriptor| PollFd::new(descriptor, PollFlags::POLLIN);
         // A channel at its end would be readable for ever.
         let mut watched = vec![on(self.signals.as_fd()), on(self.service.news.as_fd())];

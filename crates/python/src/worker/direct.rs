@@ -6,8 +6,10 @@
 
 use parking_lot::Mutex;
 use std::io::IoSlice;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
+use sys::forks::Private;
 use sys::nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use sys::nix::sys::socket::{Shutdown, shutdown};
 use wire::frame::{Header, Kind};
 
 /// Tokens below are those of other descriptors in the epoll.
@@ -23,7 +25,7 @@ impl Kept {
         Self(usize::try_from(token.saturating_sub(FIRST)).unwrap_or(usize::MAX))
     }
 
-    fn of(connection: &OwnedFd) -> Self {
+    fn of(connection: &Private) -> Self {
         Self(usize::try_from(connection.as_raw_fd()).unwrap_or(usize::MAX))
     }
 
@@ -35,18 +37,18 @@ impl Kept {
 /// The worker's own listener, and the connections that wait for their next request, by descriptor.
 pub(super) struct Direct {
     /// Where httpd's children connect to.
-    pub(super) listener: OwnedFd,
-    waiting: Mutex<Vec<Option<OwnedFd>>>,
+    pub(super) listener: Private,
+    waiting: Mutex<Vec<Option<Private>>>,
 }
 
 impl Direct {
     /// No connections yet.
-    pub(super) fn new(listener: OwnedFd) -> Self {
+    pub(super) fn new(listener: Private) -> Self {
         Self { listener, waiting: Mutex::new(Vec::new()) }
     }
 
     /// Keeps a new connection.
-    pub(super) fn keep(&self, epoll: &Epoll, connection: OwnedFd) {
+    pub(super) fn keep(&self, epoll: &Epoll, connection: Private) {
         let kept = Kept::of(&connection);
         let mut waiting = self.waiting.lock();
         // Under the lock, so that whoever is woken finds it.
@@ -56,7 +58,7 @@ impl Direct {
     }
 
     /// Keeps a connection that was taken out, for its next request.
-    pub(super) fn wait_again(&self, epoll: &Epoll, connection: OwnedFd) {
+    pub(super) fn wait_again(&self, epoll: &Epoll, connection: Private) {
         let kept = Kept::of(&connection);
         let mut waiting = self.waiting.lock();
         if epoll.modify(&connection, &mut kept.event()).is_ok() {
@@ -65,25 +67,34 @@ impl Direct {
     }
 
     /// Takes a connection out; `None` if somebody else has.
-    pub(super) fn take(&self, kept: Kept) -> Option<OwnedFd> {
+    pub(super) fn take(&self, kept: Kept) -> Option<Private> {
         self.waiting.lock().get_mut(kept.0)?.take()
     }
 
     /// Takes some connection out for good.
-    pub(super) fn take_any(&self, epoll: &Epoll) -> Option<OwnedFd> {
+    pub(super) fn take_any(&self, epoll: &Epoll) -> Option<Private> {
         let connection = self.waiting.lock().iter_mut().find_map(Option::take)?;
         let _was_added = epoll.delete(&connection);
         Some(connection)
     }
 
+    /// Takes no new connections any more. Those that wait to be taken in are closed, or they would wait as long as this worker drains.
+    pub(super) fn end(&self, epoll: &Epoll) {
+        let _was_added = epoll.delete(&self.listener);
+        let _whoever_comes_now_is_refused = shutdown(self.listener.as_raw_fd(), Shutdown::Both);
+        while let Ok(Some(connection)) = sys::socket::accepted(&self.listener) {
+            self.close(Private::new(connection));
+        }
+    }
+
     /// Closes a connection: httpd sends elsewhere what it may have sent meanwhile.
-    pub(super) fn close(&self, connection: OwnedFd) {
+    pub(super) fn close(&self, connection: Private) {
         let frame = Header { kind: Kind::Closing, length: 0, request: 0 }.encode();
         let _closed_anyway = sys::socket::send(&connection, &[IoSlice::new(&frame)], &[]);
     }
 }
 
-fn put(waiting: &mut Vec<Option<OwnedFd>>, kept: Kept, connection: OwnedFd) {
+fn put(waiting: &mut Vec<Option<Private>>, kept: Kept, connection: Private) {
     if waiting.len() <= kept.0 {
         waiting.resize_with(kept.0 + 1, || None);
     }

@@ -11,15 +11,16 @@
 
 #![forbid(unsafe_code)]
 
-use super::connection::Memory;
 use super::direct::{Direct, Kept};
 use super::log;
-use super::request::{Origin, Service};
+use super::offer::Audit;
+use super::request::{Origin, Service, Turn};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::thread::{Builder, Scope};
 use std::time::Duration;
+use sys::forks::Private;
 use sys::nix;
 use sys::nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use sys::nix::sys::eventfd::{EfdFlags, EventFd};
@@ -72,7 +73,7 @@ impl Pool {
         Ok(Self {
             epoll,
             listener,
-            direct: own.map(Direct::new),
+            direct: own.map(|own| Direct::new(Private::new(own))),
             end,
             more,
             idle: AtomicU32::new(0),
@@ -132,7 +133,9 @@ impl Pool {
         service.close();
         if self.accepting.load(SeqCst) {
             let _was_added = self.epoll.delete(&self.listener);
-            let _was_added_too = self.direct.as_ref().map(|direct| self.epoll.delete(&direct.listener));
+        }
+        if let Some(direct) = &self.direct {
+            direct.end(&self.epoll);
         }
         self.until.store(sys::clock::monotonic_micros() + LAST_LOOK, SeqCst);
         self.ending.store(true, SeqCst);
@@ -144,16 +147,27 @@ impl Pool {
         self.ending.load(SeqCst) && self.running.load(SeqCst) == 0
     }
 
+    /// What is to be done now and then. A connection in the queue wakes one thread of one worker; should that worker be killed before its
+    /// thread takes it, nobody else would know. And a reservation is lost with the child that has made it.
+    pub(super) fn look_around(&self, service: &Service, audit: &mut Audit) {
+        let idle = self.idle.load(SeqCst);
+        if idle > 0 && self.is_queued() {
+            let _wakes_one = self.more.write(1);
+        }
+        let busy = self.running.load(SeqCst).saturating_sub(idle);
+        service.with_slot(|slot| audit.look(&service.offer, slot, busy));
+    }
+
     /// What a thread does until it is told to end.
     fn serve(&self, service: &Service, thread: u32) {
-        let mut memory = Memory::default();
+        let mut turn = Turn::new(thread);
         loop {
-            if self.look.swap(false, SeqCst) {
-                memory = self.serve_queue(service, thread, memory);
+            if turn.reserved || self.look.swap(false, SeqCst) {
+                self.serve_queue(service, &mut turn);
             }
             if self.ending.load(SeqCst) {
-                memory = self.serve_queue(service, thread, memory);
-                self.leave_kept(service, thread, memory);
+                self.serve_queue(service, &mut turn);
+                self.leave_kept(service, &mut turn);
                 return;
             }
             self.idle.fetch_add(1, SeqCst);
@@ -167,61 +181,66 @@ impl Pool {
             }
             match event[0].data() {
                 OWN => self.take_in(service),
-                SHARED | WAKE => memory = self.serve_queue(service, thread, memory),
-                kept => memory = self.serve_kept(service, thread, Kept::from_token(kept), memory),
+                SHARED | WAKE => self.serve_queue(service, &mut turn),
+                kept => self.serve_kept(service, &mut turn, Kept::from_token(kept)),
             }
         }
     }
 
     /// Serves what waits in the group's queue.
-    fn serve_queue(&self, service: &Service, thread: u32, mut memory: Memory) -> Memory {
+    fn serve_queue(&self, service: &Service, turn: &mut Turn) {
         while self.may_accept() {
             match sys::socket::accepted(&self.listener) {
                 Ok(Some(connection)) => {
+                    let connection = Private::new(connection);
                     self.wake_for_more();
-                    memory = service.handle(thread, connection, Origin::Queue, memory).0;
+                    service.handle(turn, connection, Origin::Queue, &|| self.is_queued());
                 }
                 Ok(None) => break,
                 Err(error) => self.pause(error),
             }
         }
-        memory
+        service.give_back(turn);
     }
 
     /// Takes in new connections for this worker alone: they wait for a thread like all that are kept.
     fn take_in(&self, service: &Service) {
         let Some(direct) = &self.direct else { return };
         loop {
-            match sys::socket::accepted(&direct.listener) {
+            match sys::socket::accepted(&direct.listener).map(|connection| connection.map(Private::new)) {
                 Ok(Some(connection)) if service.admits(&connection) => direct.keep(&self.epoll, connection),
                 Ok(Some(_)) => {}
                 Ok(None) => return,
+                Err(_) if self.ending.load(SeqCst) => return,
                 Err(error) => return self.pause(error),
             }
         }
     }
 
     /// Serves the request that has come over a kept connection, and keeps the connection.
-    fn serve_kept(&self, service: &Service, thread: u32, kept: Kept, memory: Memory) -> Memory {
-        let Some((direct, connection)) = self.direct.as_ref().and_then(|direct| Some((direct, direct.take(kept)?))) else { return memory };
+    fn serve_kept(&self, service: &Service, turn: &mut Turn, kept: Kept) {
+        let Some((direct, connection)) = self.direct.as_ref().and_then(|direct| Some((direct, direct.take(kept)?))) else { return };
         let origin = if self.ending.load(SeqCst) { Origin::LastDirect } else { Origin::Direct };
-        let (memory, connection) = service.handle(thread, connection, origin, memory);
-        if let Some(connection) = connection {
+        if let Some(connection) = service.handle(turn, connection, origin, &|| self.is_queued()) {
             direct.wait_again(&self.epoll, connection);
         }
-        memory
     }
 
     /// Serves what has come over kept connections, and tells the others that nobody reads them any more.
-    fn leave_kept(&self, service: &Service, thread: u32, mut memory: Memory) {
+    fn leave_kept(&self, service: &Service, turn: &mut Turn) {
         let Some(direct) = &self.direct else { return };
         while let Some(connection) = direct.take_any(&self.epoll) {
             if sys::socket::wait(&connection, Readiness::Read, Some(Duration::ZERO)).unwrap_or(false) {
-                memory = service.handle(thread, connection, Origin::LastDirect, memory).0;
+                service.handle(turn, connection, Origin::LastDirect, &|| false);
             } else {
                 direct.close(connection);
             }
         }
+    }
+
+    /// Whether a connection waits in the group's queue, and may be taken.
+    fn is_queued(&self) -> bool {
+        self.may_accept() && sys::socket::wait(&self.listener, Readiness::Read, Some(Duration::ZERO)).unwrap_or(false)
     }
 
     fn may_accept(&self) -> bool {
@@ -233,7 +252,7 @@ impl Pool {
         self.look.store(true, SeqCst);
         if self.idle.load(SeqCst) > 0 {
             self.look.store(false, SeqCst);
-            if sys::socket::wait(&self.listener, Readiness::Read, Some(Duration::ZERO)).unwrap_or(false) {
+            if self.is_queued() {
                 let _wakes_one = self.more.write(1);
             }
         }

@@ -6,15 +6,14 @@ use super::connection::{Connection, ConnectionError, Memory};
 use super::exchange::Frames;
 use super::incoming::Part;
 use super::log;
+use super::offer::Offer;
 use crate::wsgi::exchange::{Exchange, Outcome};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
-use std::sync::atomic::{
-    AtomicBool, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use sys::forks::Private;
 use sys::memory::SharedWords;
 use sys::nix::sys::eventfd::EventFd;
 use wire::codes;
@@ -46,10 +45,8 @@ pub(super) struct Service {
     pub(super) timeout: Duration,
     /// The group's counters, if there are any, and this worker's slot in them.
     pub(super) counters: Option<(SharedWords, u32)>,
-    /// How many request threads there are.
-    pub(super) threads: u32,
-    /// Whether no more requests are to come directly.
-    pub(super) closed: AtomicBool,
+    /// The threads that httpd's children may reserve.
+    pub(super) offer: Offer,
     /// `maximum-requests`, 0 for none.
     pub(super) maximum_requests: u64,
     /// How many requests have been finished.
@@ -69,6 +66,22 @@ pub(super) enum Origin {
     Direct,
     /// The same, but the worker ends: it is closed.
     LastDirect,
+}
+
+/// What a request thread takes along from one request to the next.
+pub(super) struct Turn {
+    /// The thread's number, from 0.
+    thread: u32,
+    memory: Memory,
+    /// Whether it holds a reservation, for a request that waits in the queue.
+    pub(super) reserved: bool,
+}
+
+impl Turn {
+    /// The first one of a thread.
+    pub(super) fn new(thread: u32) -> Self {
+        Self { thread, memory: Memory::default(), reserved: false }
+    }
 }
 
 /// Why there is no request on a connection.
@@ -97,51 +110,58 @@ enum NoRequest {
     Abandoned,
 }
 
-/// What is known of a request besides its head.
-struct Executed {
-    thread: u32,
-    number: u64,
-    /// Whether its connection can be kept.
-    keeps: bool,
-    /// Whether a thread was reserved for it.
-    reserved: bool,
-}
-
 impl Service {
-    /// Serves the request that comes over `socket` on the thread of that number, and gives the thread's memory back.
-    /// The socket comes back when it is kept.
-    pub(super) fn handle(&self, thread: u32, socket: OwnedFd, origin: Origin, memory: Memory) -> (Memory, Option<OwnedFd>) {
-        // Whoever comes directly has reserved a thread. Out of the queue, there may be none to reserve: all of them are promised.
-        let reserved = origin != Origin::Queue || self.slot().is_some_and(|slot| slot.reserve());
-        let mut connection = Connection::new(socket, self.timeout, memory);
+    /// Serves the request that comes over `socket`; the socket comes back when it is kept. `queued` says whether a request waits in the
+    /// group's queue: the thread then keeps its reservation for it, or requests that come directly would overtake it.
+    pub(super) fn handle(&self, turn: &mut Turn, socket: Private, origin: Origin, queued: &dyn Fn() -> bool) -> Option<Private> {
+        if origin == Origin::Queue && !std::mem::take(&mut turn.reserved) {
+            self.with_slot(|slot| self.offer.reserve(slot));
+        }
+        let mut connection = Connection::new(socket, self.timeout, std::mem::take(&mut turn.memory));
         let mut octets = std::mem::take(&mut connection.head);
-        match self.read_head(&mut connection, &mut octets, origin) {
+        let mut keeps = false;
+        match self.read_request(&mut connection, &mut octets, origin) {
             // httpd has closed a connection that it kept: no thread was reserved for that.
-            Err(NoRequest::Connection(ConnectionError::Gone)) if origin != Origin::Queue => return (connection.into_memory(), None),
-            Err(error) => report(&error),
-            Ok(number) => match RequestHead::decode(&octets) {
-                Err(error) => report(&error.into()),
-                Ok(head) => match self.check(&connection, &head) {
-                    Ok(()) => {
-                        let executed = Executed { thread, number, keeps: origin == Origin::Direct, reserved };
-                        let keeps = self.execute(executed, &head, &mut connection);
-                        connection.head = octets;
-                        let (memory, socket) = connection.into_parts();
-                        return (memory, keeps.then_some(socket));
-                    }
-                    Err(error) => refuse(&error, number, &head, &mut connection),
-                },
+            Err(NoRequest::Connection(ConnectionError::Gone)) if origin != Origin::Queue => {}
+            Err(error) => {
+                report(&error);
+                self.go_on(turn, queued);
+            }
+            Ok((number, head)) => match self.check(&connection, &head) {
+                Ok(()) => keeps = self.execute(turn, number, &head, &mut connection, origin, queued),
+                Err(error) => {
+                    self.go_on(turn, queued);
+                    refuse(&error, number, &head, &mut connection);
+                }
             },
         }
-        if reserved {
-            self.release();
-        }
         connection.head = octets;
-        (connection.into_memory(), None)
+        let (memory, socket) = connection.into_parts();
+        turn.memory = memory;
+        keeps.then_some(socket)
+    }
+
+    /// Gives the reservation of a request back that has ended, or keeps it for the one that is next.
+    fn go_on(&self, turn: &mut Turn, queued: &dyn Fn() -> bool) {
+        self.with_slot(|slot| {
+            // As long as there are free threads nobody goes to the queue.
+            if slot.free() == 0 && queued() {
+                turn.reserved = true;
+            } else {
+                self.offer.give_back(slot);
+            }
+        });
+    }
+
+    /// Gives the reservation back that a thread has kept in vain.
+    pub(super) fn give_back(&self, turn: &mut Turn) {
+        if std::mem::take(&mut turn.reserved) {
+            self.with_slot(|slot| self.offer.give_back(slot));
+        }
     }
 
     /// Whether the peer of a connection may send requests.
-    pub(super) fn admits(&self, connection: &OwnedFd) -> bool {
+    pub(super) fn admits(&self, connection: &Private) -> bool {
         match self.check_peer(connection) {
             Ok(()) => true,
             Err(error) => {
@@ -158,44 +178,38 @@ impl Service {
 
     /// Says that requests may be sent to this worker directly.
     pub(super) fn open(&self) {
-        if let Some(slot) = self.slot() {
-            slot.set_free(self.threads);
-        }
+        self.with_slot(|slot| self.offer.open(slot));
     }
 
     /// Says that none may any more.
     pub(super) fn close(&self) {
-        self.closed.store(true, SeqCst);
-        if let Some(slot) = self.slot() {
-            slot.set_free(0);
-        }
+        self.with_slot(|slot| self.offer.close(slot));
     }
 
-    /// Gives a reserved thread back.
-    fn release(&self) {
-        if let Some(slot) = self.slot().filter(|_| !self.closed.load(SeqCst)) {
-            slot.release(self.threads);
-        }
-    }
-
-    /// Reads the head's octets; returns the request's number.
-    fn read_head(&self, connection: &mut Connection, octets: &mut Vec<u8>, origin: Origin) -> Result<u64, NoRequest> {
+    /// Reads the head: its octets to `octets`, the request's number and the head itself to the caller.
+    fn read_request<'o>(
+        &self,
+        connection: &mut Connection,
+        octets: &'o mut Vec<u8>,
+        origin: Origin,
+    ) -> Result<(u64, RequestHead<'o>), NoRequest> {
         // A direct connection was asked when it came.
         if origin == Origin::Queue {
             self.check_peer(connection.socket())?;
         }
         let deadline = Instant::now() + HEAD_TIME;
-        loop {
+        let number = loop {
             match connection.part(0)? {
                 Some(Part::Head(number, head)) => {
                     octets.clear();
                     octets.extend_from_slice(head);
-                    return Ok(number);
+                    break number;
                 }
                 Some(_) => return Err(NoRequest::NotAHead),
                 None => connection.receive_until(deadline)?,
             }
-        }
+        };
+        Ok((number, RequestHead::decode(octets)?))
     }
 
     /// Checks that the request is for us and still wanted.
@@ -214,12 +228,18 @@ impl Service {
     }
 
     /// Executes the request; returns whether the connection is kept.
-    fn execute(&self, executed: Executed, head: &RequestHead<'_>, connection: &mut Connection) -> bool {
-        let Executed { thread, number, keeps, reserved } = executed;
+    fn execute(
+        &self,
+        turn: &mut Turn,
+        number: u64,
+        head: &RequestHead<'_>,
+        connection: &mut Connection,
+        origin: Origin,
+        queued: &dyn Fn() -> bool,
+    ) -> bool {
+        let thread = turn.thread;
         let mut frames = Frames::new(connection, number, head.body, log::write);
-        if let Some(slot) = self.slot() {
-            slot.begin(thread, number);
-        }
+        self.with_slot(|slot| slot.begin(thread, number));
         if head.deadline.is_some() {
             frames.began();
         }
@@ -231,18 +251,14 @@ impl Service {
             Outcome::Failed
         });
         // A process that the application has forked and that came back to here must not answer for its parent, nor go on as a worker.
-        if sys::process::is_forked() {
+        if sys::forks::is_forked() {
             sys::process::exit_now(0);
         }
         // Before the last octets leave: whoever has read the answer may have the next request, and finds the thread free.
-        if reserved {
-            self.release();
-        }
-        let kept = frames.finish(outcome, keeps && !self.closed.load(SeqCst));
+        self.go_on(turn, queued);
+        let kept = frames.finish(outcome, origin == Origin::Direct && !self.offer.is_closed());
         // Afterwards: should we die before, httpd must not take the request for one that was not begun.
-        if let Some(slot) = self.slot() {
-            slot.finish(thread);
-        }
+        self.with_slot(|slot| slot.finish(thread));
         self.count();
         kept
     }
@@ -261,9 +277,12 @@ impl Service {
         }
     }
 
-    fn slot(&self) -> Option<WorkerSlot<'_>> {
-        let (words, slot) = self.counters.as_ref()?;
-        Counters::view(words)?.worker(*slot)
+    /// Does something with the worker's slot in the counters, if there is one.
+    pub(super) fn with_slot(&self, work: impl FnOnce(WorkerSlot<'_>)) {
+        let slot = self.counters.as_ref().and_then(|(words, slot)| Counters::view(words)?.worker(*slot));
+        if let Some(slot) = slot {
+            work(slot);
+        }
     }
 }
 

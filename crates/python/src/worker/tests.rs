@@ -4,20 +4,24 @@
 #[expect(dead_code, reason = "the tests with a real Python need more of it")]
 mod httpd;
 
-use super::connection::Memory;
+use super::offer::Offer;
 use super::pool::Pool;
-use super::request::{Origin, Serve, Service};
+use super::request::{Origin, Serve, Service, Turn};
 use crate::wsgi::exchange::{Exchange, Outcome, Push};
 use httpd::{Httpd, SECRET, head, request};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use sys::forks::Private;
+use sys::memory::SharedWords;
+use sys::nix::errno::Errno;
 use sys::nix::sys::eventfd::{EfdFlags, EventFd};
 use sys::socket;
 use wire::control::StopReason;
+use wire::counters::{Counters, Shape};
 use wire::frame::{Aborted, FileRange, HEADER, Kind, push};
 use wire::head::{Body, RequestHead, ResponseHead};
 use wire::log::Level;
@@ -30,8 +34,7 @@ fn service(serve: Box<Serve>) -> Service {
         peers: vec![sys::nix::unistd::getuid().as_raw()],
         timeout: Duration::from_secs(5),
         counters: None,
-        threads: 2,
-        closed: AtomicBool::new(false),
+        offer: Offer::new(2),
         maximum_requests: 0,
         finished: AtomicU64::new(0),
         limit: OnceLock::new(),
@@ -49,7 +52,7 @@ where
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, flags).expect("a pair");
     std::thread::scope(|scope| {
         let other = scope.spawn(|| httpd(Httpd::new(theirs)));
-        service(serve).handle(0, ours, Origin::Queue, Memory::default());
+        service(serve).handle(&mut Turn::new(0), Private::new(ours), Origin::Queue, &|| false);
         other.join().expect("httpd's end")
     })
 }
@@ -270,6 +273,127 @@ fn threads_survive_panics_and_end_when_they_are_told() {
     assert!(pool.has_ended());
     assert!(service.news.read().is_ok(), "the control loop is woken");
     std::fs::remove_file(path).expect("ours");
+}
+
+/// A worker with one thread, a listener of its own and counters.
+struct Alone {
+    pool: Pool,
+    service: Service,
+    own: Vec<u8>,
+    queue: PathBuf,
+    words: SharedWords,
+}
+
+impl Alone {
+    fn new(name: &str) -> Self {
+        let (own, queue) = (format!("worker-test-{}-{name}", std::process::id()).into_bytes(), address(name));
+        let listener = socket::listener(&queue, 8).expect("a listener");
+        let pool = Pool::new(listener, Some(socket::abstract_listener(&own, 8).expect("a listener"))).expect("a pool");
+        let shape = Shape::new(1, 1);
+        let (memory, words) = SharedWords::create(c"test", shape.words()).expect("memory");
+        Counters::format(&words, shape).expect("large enough");
+        let mut service = service(Box::new(|_, head, exchange| {
+            if head.callable == b"slow" {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            hello(exchange)
+        }));
+        service.offer = Offer::new(1);
+        service.counters = Some((SharedWords::map(&memory).expect("mapped"), 0));
+        Self { pool, service, own, queue, words }
+    }
+
+    fn serves(&self, test: impl FnOnce()) {
+        std::thread::scope(|scope| {
+            self.pool.start(scope, &self.service, 1, 256 * 1024).expect("started");
+            self.pool.accept(&self.service).expect("accepts");
+            test();
+            self.pool.end(&self.service);
+        });
+        std::fs::remove_file(&self.queue).expect("ours");
+    }
+
+    fn reserve(&self) -> bool {
+        Counters::view(&self.words).and_then(|counters| counters.worker(0)).expect("a slot").reserve()
+    }
+
+    fn release(&self) {
+        self.service.with_slot(|slot| slot.release(1));
+    }
+}
+
+fn send(httpd: &Httpd, callable: &'static [u8]) {
+    httpd.send(&request(&RequestHead { callable, ..head() }, &[]), &[]);
+}
+
+/// The payload of the `End` frame.
+fn end_of(httpd: &mut Httpd) -> Vec<u8> {
+    std::iter::from_fn(|| httpd.frame()).find(|(kind, _)| *kind == Kind::End).expect("an end").1
+}
+
+#[test]
+fn a_direct_connection_is_kept_and_its_thread_is_free_when_the_answer_is_there() {
+    let alone = Alone::new("kept");
+    alone.serves(|| {
+        let mut httpd = Httpd::new(socket::connected_abstract(&alone.own).expect("connected"));
+        for _ in 0..20 {
+            assert!(alone.reserve() && !alone.reserve());
+            send(&httpd, b"");
+            assert_eq!(end_of(&mut httpd), [1]);
+        }
+        alone.pool.end(&alone.service);
+        assert_eq!(httpd.rest(), [(Kind::Closing, Vec::new())]);
+        assert!(!alone.reserve());
+        assert_eq!(socket::connected_abstract(&alone.own).map(drop), Err(Errno::ECONNREFUSED));
+    });
+}
+
+#[test]
+fn who_comes_directly_to_a_worker_that_drains_is_sent_away_at_once() {
+    let alone = Alone::new("drains");
+    alone.serves(|| {
+        let mut busy = Httpd::new(socket::connected_abstract(&alone.own).expect("connected"));
+        assert!(alone.reserve());
+        send(&busy, b"slow");
+        std::thread::sleep(Duration::from_millis(30));
+        let mut late = Httpd::new(socket::connected_abstract(&alone.own).expect("connected"));
+        send(&late, b"");
+        alone.pool.end(&alone.service);
+        assert!(matches!(late.frame(), Some((Kind::Closing, _))));
+        assert_eq!(busy.frame_at_hand(), None, "the other request still runs");
+        assert_eq!(end_of(&mut busy), [0]);
+    });
+}
+
+#[test]
+fn who_waits_in_the_queue_is_not_overtaken() {
+    let alone = Alone::new("queue");
+    alone.serves(|| {
+        let mut first = Httpd::new(socket::connected_abstract(&alone.own).expect("connected"));
+        assert!(alone.reserve());
+        send(&first, b"slow");
+        std::thread::sleep(Duration::from_millis(30));
+        let mut queued = Httpd::new(socket::connected(&alone.queue).expect("connected"));
+        send(&queued, b"slow");
+        assert_eq!(end_of(&mut first), [1]);
+        assert!(!alone.reserve(), "the thread is for the one in the queue");
+        assert_eq!(end_of(&mut queued), [0]);
+        assert!(alone.reserve());
+        alone.release();
+    });
+}
+
+#[test]
+fn a_reservation_that_nobody_uses_does_not_keep_the_queue_waiting() {
+    let alone = Alone::new("lost");
+    alone.serves(|| {
+        assert!(alone.reserve(), "by a child that dies");
+        for _ in 0..3 {
+            let mut queued = Httpd::new(socket::connected(&alone.queue).expect("connected"));
+            send(&queued, b"");
+            assert_eq!(end_of(&mut queued), [0]);
+        }
+    });
 }
 
 /// A path for a listener of this process.
