@@ -71,8 +71,10 @@ bench: build $(REFERENCE)/ready ## Compare with mod_wsgi 6.1.1 on this machine: 
 .PHONY: install
 install: build ## Install into httpd's module folder (DESTDIR is honoured), and enable it on Debian
 	@scripts/packages install
-	folder="$(DESTDIR)$$($(APXS) -q LIBEXECDIR)"; \
-	for file in $(FILES); do install -D -m 755 "$(RELEASE)/$$file" "$$folder/$$file"; done; \
+	@folder="$(DESTDIR)$$($(APXS) -q LIBEXECDIR)"; \
+	mkdir -p "$$folder"; \
+	said=$$($(APXS) -S LIBEXECDIR="$$folder" -i -n wsgi $(RELEASE)/mod_wsgi.so 2>&1) || { echo "$$said" >&2; exit 1; }; \
+	for file in $(filter-out mod_wsgi.so,$(FILES)); do install -m 755 "$(RELEASE)/$$file" "$$folder/$$file"; done; \
 	echo "installed into $$folder: $(FILES)"
 	@if [[ -d /etc/apache2/mods-available ]]; then \
 		install -d "$(AVAILABLE)"; \
