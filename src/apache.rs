@@ -3,6 +3,7 @@
 //! C's things are lent for the length of a call: a [`Request`](request::Request) lives as long as the hook that was given it, and so
 //! does everything borrowed from it. Nothing here is kept from one request to the next.
 
+mod auth;
 pub(crate) mod boundary;
 pub(crate) mod brigade;
 pub(crate) mod child;

@@ -11,9 +11,10 @@ use crate::apache::status::Status;
 use crate::request::Refusal;
 use crate::response::{Response, ResponseOptions};
 use parking_lot::Mutex;
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use wire::access::{Answer, Question};
 use wire::codes;
 use wire::head::{RequestHead, ResponseHead};
 use wire::host::{self, HostTable, Outcome, RequestPointer, ServerTable, TABLE_VERSION};
@@ -127,9 +128,22 @@ fn open(path: &Path) -> Result<*mut libc::c_void, LoadError> {
     Ok(library)
 }
 
-/// A request while the host serves it: what a [`RequestPointer`] points to.
-struct Served<'s, 'r> {
+/// A request while the host has it: what a [`RequestPointer`] points to.
+struct Lent<'s, 'r> {
     request: &'s mut Request<'r>,
+    work: Work<'r>,
+}
+
+/// What the host has it for.
+enum Work<'r> {
+    /// To answer the client.
+    Serve(Served<'r>),
+    /// To answer us.
+    Check(Answer),
+}
+
+/// What answers the client.
+struct Served<'r> {
     response: Response<'r>,
     input: Brigade<'r>,
     ended: bool,
@@ -142,11 +156,11 @@ pub(crate) fn serve(request: &mut Request<'_>, head: &RequestHead<'_>, options: 
     })?;
     let head = head.encode_onto(Vec::with_capacity(4096));
     let (response, input) = (Response::new(request, options), request.brigade());
-    let mut served = Served { request, response, input, ended: false };
-    let pointer: RequestPointer = (&raw mut served).cast();
-    // SAFETY: the pointer and the octets are valid until the call returns, and nothing else uses `served` meanwhile.
+    let mut lent = Lent { request, work: Work::Serve(Served { response, input, ended: false }) };
+    let pointer: RequestPointer = (&raw mut lent).cast();
+    // SAFETY: the pointer and the octets are valid until the call returns, and nothing else uses `lent` meanwhile.
     let outcome: Outcome = unsafe { (table.serve)(pointer, head.as_ptr(), head.len()) };
-    let Served { request, response, .. } = served;
+    let Lent { request, work: Work::Serve(Served { response, .. }) } = lent else { return Ok(Status::INTERNAL_SERVER_ERROR) };
     Ok(match outcome {
         host::OUTCOME_DONE => response.end(request),
         host::OUTCOME_CLIENT_GONE => {
@@ -157,34 +171,69 @@ pub(crate) fn serve(request: &mut Request<'_>, head: &RequestHead<'_>, options: 
     })
 }
 
-static SERVER_TABLE: ServerTable =
-    ServerTable { version: TABLE_VERSION, size: size_of::<ServerTable>() as u32, read, send_head, send, send_file, log: write_log };
+/// Asks a script of httpd's own processes; `None` when Python does not run in this one.
+pub(crate) fn ask(request: &mut Request<'_>, question: &Question<'_>) -> Option<Answer> {
+    let table = running()?;
+    let question = question.encode_onto(Vec::with_capacity(2048));
+    let mut lent = Lent { request, work: Work::Check(Answer::Failed) };
+    // SAFETY: the pointer and the octets are valid until the call returns, and nothing else uses `lent` meanwhile.
+    unsafe { (table.check)((&raw mut lent).cast(), question.as_ptr(), question.len()) }
+    match lent.work {
+        Work::Check(answer) => Some(answer),
+        Work::Serve(_) => Some(Answer::Failed),
+    }
+}
+
+static SERVER_TABLE: ServerTable = ServerTable {
+    version: TABLE_VERSION,
+    size: size_of::<ServerTable>() as u32,
+    read,
+    send_head,
+    send,
+    send_file,
+    log: write_log,
+    answer,
+    ssl_variable,
+    request_record,
+};
 
 /// Runs `body` on the request that the host was lent.
 ///
 /// # Safety
-/// `pointer` is what `serve` gave to the host, which is still within that call, on that thread.
-unsafe fn with<T>(pointer: RequestPointer, panicked: T, body: impl FnOnce(&mut Served<'_, '_>) -> T) -> T {
-    // SAFETY: by this function's contract; the host calls one function at a time.
-    guard(panicked, || body(unsafe { &mut *pointer.cast::<Served<'_, '_>>() }))
+/// `pointer` is what `serve` or `ask` gave to the host, which is still within that call, and calls one function at a time.
+unsafe fn with_lent<T>(pointer: RequestPointer, panicked: T, body: impl FnOnce(&mut Lent<'_, '_>) -> T) -> T {
+    // SAFETY: by this function's contract.
+    guard(panicked, || body(unsafe { &mut *pointer.cast::<Lent<'_, '_>>() }))
+}
+
+/// Runs `body` on the request and its answer to the client; `refused` where there is none, because the host is only asked something.
+///
+/// # Safety
+/// As for `with_lent`.
+unsafe fn with<'r, T: Copy>(pointer: RequestPointer, refused: T, body: impl FnOnce(&mut Request<'r>, &mut Served<'r>) -> T) -> T {
+    // SAFETY: by this function's contract; the lifetime is that of the request, which outlives the call.
+    guard(refused, || match unsafe { &mut *pointer.cast::<Lent<'_, 'r>>() } {
+        Lent { request, work: Work::Serve(served) } => body(request, served),
+        Lent { work: Work::Check(_), .. } => refused,
+    })
 }
 
 unsafe extern "C" fn read(pointer: RequestPointer, buffer: *mut u8, length: usize, reason: *mut c_char, reason_length: usize) -> isize {
     // SAFETY: the host is within `serve`, and lends a buffer of the length it says.
     unsafe {
-        with(pointer, -1, |served| {
+        with(pointer, -1, |request, served| {
             let buffer = std::slice::from_raw_parts_mut(buffer, length);
             if served.ended || buffer.is_empty() {
                 return 0;
             }
-            match served.input.read(served.request, buffer, true) {
+            match served.input.read(request, buffer, true) {
                 Ok(Input::Octets(octets)) => isize::try_from(octets).unwrap_or(0),
                 Ok(Input::End | Input::NotYet) => {
                     served.ended = true;
                     0
                 }
                 Err(error) => {
-                    served.request.close_after();
+                    request.close_after();
                     let reason = std::slice::from_raw_parts_mut(reason.cast::<u8>(), reason_length);
                     write_reason(reason, &error.text);
                     -1
@@ -212,9 +261,9 @@ fn told(result: Result<(), PassError>) -> c_int {
 unsafe extern "C" fn send_head(pointer: RequestPointer, head: *const u8, length: usize) -> c_int {
     // SAFETY: the host is within `serve`, and lends octets of the length it says.
     unsafe {
-        with(pointer, 2, |served| match ResponseHead::decode(std::slice::from_raw_parts(head, length)) {
+        with(pointer, 2, |request, served| match ResponseHead::decode(std::slice::from_raw_parts(head, length)) {
             Ok(head) => {
-                served.response.begin(served.request, &head);
+                served.response.begin(request, &head);
                 0
             }
             Err(_) => 2,
@@ -225,10 +274,10 @@ unsafe extern "C" fn send_head(pointer: RequestPointer, head: *const u8, length:
 unsafe extern "C" fn send(pointer: RequestPointer, octets: *const u8, length: usize, flush: c_int) -> c_int {
     // SAFETY: as in `send_head`.
     unsafe {
-        with(pointer, 2, |served| {
+        with(pointer, 2, |request, served| {
             let octets = if length == 0 { &[][..] } else { std::slice::from_raw_parts(octets, length) };
-            let written = served.response.write(served.request, octets);
-            told(written.and_then(|()| if flush == 0 { Ok(()) } else { served.response.flush(served.request) }))
+            let written = served.response.write(request, octets);
+            told(written.and_then(|()| if flush == 0 { Ok(()) } else { served.response.flush(request) }))
         })
     }
 }
@@ -236,8 +285,8 @@ unsafe extern "C" fn send(pointer: RequestPointer, octets: *const u8, length: us
 unsafe extern "C" fn send_file(pointer: RequestPointer, fd: c_int, offset: u64, length: u64) -> c_int {
     // SAFETY: as in `send_head`; the descriptor is the host's and open for the call.
     unsafe {
-        with(pointer, 2, |served| match BorrowedFd::borrow_raw(fd).try_clone_to_owned() {
-            Ok(file) => told(served.response.write_file(served.request, file, offset, length)),
+        with(pointer, 2, |request, served| match BorrowedFd::borrow_raw(fd).try_clone_to_owned() {
+            Ok(file) => told(served.response.write_file(request, file, offset, length)),
             Err(_) => 2,
         })
     }
@@ -250,7 +299,40 @@ unsafe extern "C" fn write_log(pointer: RequestPointer, level: u8, text: *const 
     if pointer.is_null() {
         guard((), || log::main_server(level, &text));
     } else {
-        // SAFETY: not null: the host is within `serve`.
-        unsafe { with(pointer, (), |served| log::request(served.request, level, &text)) }
+        // SAFETY: not null: the host is within `serve` or `check`.
+        unsafe { with_lent(pointer, (), |lent| log::request(lent.request, level, &text)) }
+    }
+}
+
+unsafe extern "C" fn answer(pointer: RequestPointer, octets: *const u8, length: usize) {
+    // SAFETY: the host is within `check`, and lends octets of the length it says.
+    unsafe {
+        with_lent(pointer, (), |lent| {
+            if let Work::Check(answer) = &mut lent.work {
+                *answer = Answer::decode(std::slice::from_raw_parts(octets, length));
+            }
+        });
+    }
+}
+
+unsafe extern "C" fn ssl_variable(pointer: RequestPointer, name: *const u8, length: usize, value_length: *mut usize) -> *const u8 {
+    // SAFETY: the host is within `serve` or `check`, lends octets of the length it says, and room for one number.
+    unsafe {
+        with_lent(pointer, std::ptr::null(), |lent| {
+            let name = if length == 0 { &[][..] } else { std::slice::from_raw_parts(name, length) };
+            lent.request.ssl_variable(name).map_or(std::ptr::null(), |value| {
+                *value_length = value.len();
+                value.as_ptr()
+            })
+        })
+    }
+}
+
+unsafe extern "C" fn request_record(pointer: RequestPointer) -> *mut c_void {
+    // SAFETY: the host is within `serve` or `check`.
+    unsafe {
+        with_lent(pointer, std::ptr::null_mut(), |lent| {
+            if lent.request.options().pass_apache_request == Some(true) { lent.request.record() } else { std::ptr::null_mut() }
+        })
     }
 }

@@ -78,25 +78,37 @@ fn trust<'r>(request: &Request<'r>, names: &Names<'r>, pairs: &mut Vec<Pair<'r>>
 
 /// `HTTP_*`, `CONTENT_TYPE` and `CONTENT_LENGTH`.
 fn headers<'r>(request: &Request<'r>, pass_authorization: bool, pairs: &mut Vec<Pair<'r>>) {
-    let pool = request.pool();
     for (name, value) in request.headers().iter() {
-        let known: Option<&'static [u8]> = match name.len() {
-            12 if name.eq_ignore_ascii_case(b"Content-Type") => Some(b"CONTENT_TYPE"),
-            14 if name.eq_ignore_ascii_case(b"Content-Length") => Some(b"CONTENT_LENGTH"),
-            _ => None,
-        };
         let is_secret = name.eq_ignore_ascii_case(b"Authorization") && !pass_authorization;
         // "Proxy" would become HTTP_PROXY, which HTTP clients take for their configuration (httpoxy).
         if is_secret || name.eq_ignore_ascii_case(b"Proxy-Authorization") || name.eq_ignore_ascii_case(b"Proxy") {
             continue;
         }
-        let name = known.unwrap_or_else(|| {
-            let translate = |octet: &u8| if *octet == b'-' { b'_' } else { octet.to_ascii_uppercase() };
-            let translated: Vec<u8> = b"HTTP_".iter().copied().chain(name.iter().map(translate)).collect();
-            pool.string(&translated).to_bytes()
-        });
-        pairs.push(Pair { name, value });
+        pairs.push(Pair { name: key(request, name), value });
     }
+}
+
+/// The environ's key for a header.
+pub(crate) fn key<'r>(request: &Request<'r>, header: &[u8]) -> &'r [u8] {
+    match header.len() {
+        12 if header.eq_ignore_ascii_case(b"Content-Type") => b"CONTENT_TYPE",
+        14 if header.eq_ignore_ascii_case(b"Content-Length") => b"CONTENT_LENGTH",
+        _ => {
+            let translate = |octet: &u8| if *octet == b'-' { b'_' } else { octet.to_ascii_uppercase() };
+            let translated: Vec<u8> = b"HTTP_".iter().copied().chain(header.iter().map(translate)).collect();
+            request.pool().string(&translated).to_bytes()
+        }
+    }
+}
+
+/// `REQUEST_URI`: what the client asked for, undecoded.
+pub(crate) fn request_uri<'r>(request: &Request<'r>) -> &'r [u8] {
+    request.request_line().split(|octet| *octet == b' ').nth(1).unwrap_or(b"")
+}
+
+/// Whether a header's name can be told from every other's once it is an environ key.
+pub(crate) fn is_plain(name: &[u8]) -> bool {
+    name.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-')
 }
 
 /// The variables of CGI.
@@ -113,7 +125,7 @@ fn cgi<'r>(request: &Request<'r>, names: &Names<'r>, pairs: &mut Vec<Pair<'r>>) 
     push(b"SCRIPT_NAME", names.script_name);
     push(b"PATH_INFO", names.path_info);
     push(b"QUERY_STRING", request.query());
-    push(b"REQUEST_URI", request.request_line().split(|octet| *octet == b' ').nth(1).unwrap_or(b""));
+    push(b"REQUEST_URI", request_uri(request));
     push(b"SERVER_PROTOCOL", request.protocol());
     push(b"REQUEST_SCHEME", request.scheme());
     push(b"SERVER_NAME", request.server_name());
@@ -171,7 +183,6 @@ fn own<'r>(request: &Request<'r>, names: &Names<'r>, pairs: &mut Vec<Pair<'r>>) 
 
 /// Removes from the request every header whose name could be mistaken for another's once it is an environ key: `X_User` for `X-User`.
 pub(crate) fn remove_ambiguous_headers(request: &Request<'_>) {
-    let is_plain = |name: &[u8]| name.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-');
     let headers = request.headers();
     if headers.iter().all(|(name, _)| is_plain(name)) {
         return;

@@ -62,7 +62,7 @@ pub(crate) fn split_path<'r>(uri: &'r [u8], path_info: &[u8]) -> (Cow<'r, [u8]>,
 }
 
 /// How much of `uri` comes before `path_info`, compared from the end, where a slash stands for any run of them.
-fn script_length(uri: &[u8], path_info: &[u8]) -> usize {
+pub(crate) fn script_length(uri: &[u8], path_info: &[u8]) -> usize {
     let (mut left, mut rest) = (uri.len(), path_info.len());
     while rest > 0 {
         let octet = path_info[rest - 1];

@@ -6,13 +6,15 @@ use crate::apache::request::{FileKind, Request};
 use crate::apache::status::Status;
 use crate::apache::{log, server};
 use crate::config::alias;
-use crate::config::options::{Global, HandlerScript};
+use crate::config::expand::Template;
+use crate::config::options::{ChildScript, Global, HandlerScript};
 use crate::config::settings::request::{RequestSettings, Source};
 use crate::names::{RequestFacts, split_path};
 use crate::response::ResponseOptions;
-use crate::{daemon, embedded, environ};
+use crate::{auth, daemon, embedded, environ};
+use wire::access::{Answer, Ask, Question};
 use wire::codes::{self, Code};
-use wire::head::{Body, RequestHead};
+use wire::head::{Body, Pair, RequestHead};
 
 /// The handler of a script alias, and of `AddHandler`.
 const SCRIPT_HANDLER: &std::ffi::CStr = c"wsgi-script";
@@ -97,7 +99,7 @@ fn serve<'r>(
     let keep = |octets: &[u8]| request.pool().string(octets).to_bytes();
     let (script_name, path_info): (&'r [u8], &'r [u8]) = (keep(&script_name), keep(&path_info));
     let facts = RequestFacts::new(request, script_name, fold_case);
-    let names = environ::Names {
+    let mut names = environ::Names {
         process_group: keep(&settings.process_group(&facts)),
         application_group: keep(&settings.application_group(&facts)),
         callable_object: keep(&settings.callable(&facts)),
@@ -110,6 +112,10 @@ fn serve<'r>(
         trusted_headers: request.options().trusted_proxy_headers.as_deref().unwrap_or_default(),
         trusted_proxies: request.options().trusted_proxies.as_deref(),
     };
+    let (mut pairs, https) = environ::build(request, &names);
+    if let Some(script) = &request.options().dispatch_script {
+        dispatch(request, script, &mut names, &mut pairs, fold_case)?;
+    }
     if !settings.allows_process_group(names.process_group) {
         let what = format!("the process group '{}' may not be used for this URL", String::from_utf8_lossy(names.process_group));
         return Err(Refusal::new(&codes::GROUP_RESTRICTED, Status::INTERNAL_SERVER_ERROR, what));
@@ -119,7 +125,6 @@ fn serve<'r>(
         let what = "no daemon group is chosen for this URL, and WSGIRestrictEmbedded is On";
         return Err(Refusal::new(&codes::EMBEDDED_RESTRICTED, Status::INTERNAL_SERVER_ERROR, what));
     }
-    let (pairs, https) = environ::build(request, &names);
     let head = RequestHead {
         secret: [0; 16],
         deadline: None,
@@ -145,6 +150,48 @@ fn serve<'r>(
         spool_limit: 0,
     };
     if is_embedded { embedded::serve(request, &head, response) } else { daemon::serve(request, names.process_group, head, response) }
+}
+
+/// Lets a dispatch script choose groups and callable; the application sees what it chose.
+fn dispatch<'r>(
+    request: &mut Request<'r>,
+    script: &'r ChildScript,
+    names: &mut environ::Names<'r>,
+    pairs: &mut Vec<Pair<'r>>,
+    fold_case: bool,
+) -> Result<(), Refusal> {
+    let application_group = auth::application_group(request, script);
+    let mut told: Vec<Pair<'r>> = pairs.iter().filter(|pair| pair.name != b"mod_wsgi.callable_object").copied().collect();
+    told.push(Pair { name: b"mod_wsgi.process_group", value: b"" });
+    told.push(Pair { name: b"mod_wsgi.application_group", value: application_group });
+    let question = Question { ask: Ask::Dispatch, head: auth::head(request, script, application_group, told) };
+    let failed = |code, what: &str| {
+        let script = String::from_utf8_lossy(&script.script);
+        Refusal::new(code, Status::INTERNAL_SERVER_ERROR, format!("'{script}' cannot choose where to serve the request: {what}"))
+    };
+    let choice = match embedded::ask(request, &question) {
+        Some(Answer::Chosen(choice)) => choice,
+        // As with mod_wsgi: what is configured holds.
+        Some(Answer::NotLoaded) => return Ok(()),
+        Some(_) => return Err(failed(&codes::DISPATCH_FAILED, "the log says why")),
+        None => return Err(failed(&codes::NO_DISPATCH_INTERPRETER, "Python does not run in this httpd child")),
+    };
+    let facts = RequestFacts::new(request, names.script_name, fold_case);
+    let keep = |octets: &[u8]| request.pool().string(octets).to_bytes();
+    let mut set = |name: &'static [u8], slot: &mut &'r [u8], value: &[u8]| {
+        *slot = keep(value);
+        pairs.push(Pair { name, value: slot });
+    };
+    if let Some(group) = choice.process_group {
+        set(b"mod_wsgi.process_group", &mut names.process_group, &Template::group(&group).expand(&facts));
+    }
+    if let Some(group) = choice.application_group {
+        set(b"mod_wsgi.application_group", &mut names.application_group, &Template::group(&group).expand(&facts));
+    }
+    if let Some(callable) = choice.callable_object {
+        set(b"mod_wsgi.callable_object", &mut names.callable_object, &Template::callable(&callable).expand_callable(&facts));
+    }
+    Ok(())
 }
 
 /// Whether the requested file may be run as a script.

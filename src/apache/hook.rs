@@ -9,7 +9,7 @@ use super::status::Status;
 use std::ffi::{c_char, c_int};
 
 /// Names of modules, ended by null.
-struct Modules<const N: usize>([*const c_char; N]);
+pub(super) struct Modules<const N: usize>(pub(super) [*const c_char; N]);
 
 // SAFETY: the names are static strings that nobody writes to.
 unsafe impl<const N: usize> Sync for Modules<N> {}
@@ -21,7 +21,7 @@ static AFTER: Modules<2> = Modules([c"mod_alias.c".as_ptr(), std::ptr::null()]);
 static BEFORE: Modules<3> = Modules([c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), std::ptr::null()]);
 
 /// Registers every hook; called at each load of the module.
-pub(super) fn register() {
+pub(super) fn register(pool: Pool<'_>) {
     install_panic_hook();
     // SAFETY: httpd keeps the lists until it sorts its hooks; they and the functions are static.
     unsafe {
@@ -31,6 +31,7 @@ pub(super) fn register() {
         ffi::ap_hook_post_config(Some(post_config), std::ptr::null(), std::ptr::null(), ffi::APR_HOOK_MIDDLE);
         ffi::ap_hook_child_init(Some(child_init), std::ptr::null(), std::ptr::null(), ffi::APR_HOOK_MIDDLE);
     }
+    super::auth::register(pool);
 }
 
 unsafe extern "C" fn translate_name(request: *mut ffi::request_rec) -> c_int {

@@ -97,6 +97,9 @@ unsafe extern "C" fn merge_server(pool: *mut ffi::apr_pool_t, outer: *mut c_void
     })
 }
 
-unsafe extern "C" fn register_hooks(_pool: *mut ffi::apr_pool_t) {
-    guard((), hook::register);
+unsafe extern "C" fn register_hooks(pool: *mut ffi::apr_pool_t) {
+    guard((), || {
+        // SAFETY: httpd gives the live pool of the configuration.
+        hook::register(unsafe { Pool::lend(pool) });
+    });
 }

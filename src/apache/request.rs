@@ -63,6 +63,11 @@ impl<'r> Request<'r> {
         self.raw.as_ptr()
     }
 
+    /// httpd's own record, for extension modules of applications that know it.
+    pub(crate) fn record(&self) -> *mut std::ffi::c_void {
+        self.raw().cast()
+    }
+
     /// The record, to read.
     pub(super) fn fields(&self) -> &ffi::request_rec {
         // SAFETY: live by the invariant. httpd's functions change fields of it, but only when called by us, and no reference into the

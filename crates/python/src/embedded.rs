@@ -6,12 +6,14 @@ use crate::host::{Host, HostSettings, LogSink, Mode, ReloadPolicy};
 use crate::wsgi::exchange::{Exchange, InputError, Outcome, OutputError, Push};
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
+use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use wire::access::{Answer, Question};
 use wire::codes;
 use wire::head::{RequestHead, ResponseHead};
 use wire::host::{self as table, HostTable, RequestPointer, ServerTable, TABLE_VERSION};
@@ -26,7 +28,7 @@ static SERVER: OnceLock<&'static ServerTable> = OnceLock::new();
 
 static HOST: OnceLock<&'static Host> = OnceLock::new();
 
-static HOST_TABLE: HostTable = HostTable { version: TABLE_VERSION, size: size_of::<HostTable>() as u32, start, serve, stop };
+static HOST_TABLE: HostTable = HostTable { version: TABLE_VERSION, size: size_of::<HostTable>() as u32, start, serve, check, stop };
 
 /// Exchanges tables with mod_wsgi.so; null when the server's is of another version.
 ///
@@ -109,6 +111,24 @@ unsafe extern "C" fn serve(request: RequestPointer, head: *const u8, length: usi
             Outcome::ClientGone => table::OUTCOME_CLIENT_GONE,
         }
     })
+}
+
+unsafe extern "C" fn check(request: RequestPointer, question: *const u8, length: usize) {
+    guard((), || {
+        let (Some(host), Some(server)) = (HOST.get(), SERVER.get()) else { return };
+        let mut exchange = ServerExchange { server, request, kept: 0 };
+        // SAFETY: mod_wsgi.so lends us so many octets for the call.
+        let answer = match Question::decode(unsafe { octets(question, length) }) {
+            Ok(question) => host.check(thread_number(), &question, &mut exchange),
+            Err(error) => {
+                exchange.log(codes::INTERNAL.level, &codes::INTERNAL.line(error));
+                Answer::Failed
+            }
+        };
+        let answer = answer.encode();
+        // SAFETY: the request is valid until we return, and the octets are read before the call does.
+        unsafe { (server.answer)(request, answer.as_ptr(), answer.len()) };
+    });
 }
 
 unsafe extern "C" fn stop() {
@@ -213,6 +233,20 @@ impl Exchange for ServerExchange {
     fn send_file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), OutputError> {
         // SAFETY: the request is valid by the invariant, and the descriptor is open for the call.
         result(unsafe { (self.server.send_file)(self.request, file.as_raw_fd(), offset, length) })
+    }
+
+    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        let mut length = 0;
+        // SAFETY: the request is valid by the invariant; the value is copied while it is.
+        unsafe {
+            let value = (self.server.ssl_variable)(self.request, name.as_ptr(), name.len(), &raw mut length);
+            (!value.is_null()).then(|| octets(value, length).to_vec())
+        }
+    }
+
+    fn request_record(&mut self) -> Option<NonZeroUsize> {
+        // SAFETY: the request is valid by the invariant.
+        NonZeroUsize::new(unsafe { (self.server.request_record)(self.request) }.addr())
     }
 
     fn log(&mut self, level: Level, line: &str) {

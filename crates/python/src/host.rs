@@ -5,10 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+use crate::access;
 use crate::group::{self, Group, GroupError};
 use crate::lend::lend;
-use crate::module::events;
-use crate::python::{Attached, Interpreter, attach, runtime};
+use crate::module::{State, events};
+use crate::python::{Attached, Interpreter, Object, attach, runtime};
 use crate::script::ScriptError;
 use crate::wsgi::exchange::{Exchange, Outcome};
 use crate::wsgi::request::Request;
@@ -20,6 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use wire::access::{Answer, Question};
 use wire::codes;
 use wire::control::StopReason;
 use wire::head::RequestHead;
@@ -93,6 +95,16 @@ pub(crate) enum LoadError {
     /// It could not be read, compiled or executed.
     #[error(transparent)]
     Script(#[from] ScriptError),
+}
+
+/// Why a script was not run.
+pub(crate) enum NotRun {
+    /// Its interpreter could not be made.
+    Interpreter(GroupError),
+    /// It could not be loaded; the log has the reason.
+    Script,
+    /// Its interpreter, or the script, is just ending.
+    Stopped,
 }
 
 /// The host could not be started.
@@ -176,16 +188,32 @@ impl Host {
         lend(exchange, |lent| Request::execute(thread, head, lent, |request| self.execute(head, request)))
     }
 
+    /// Asks a script about a request, as [`Host::serve`] serves one.
+    pub(crate) fn check(&self, thread: u32, question: &Question<'_>, exchange: &mut dyn Exchange) -> Answer {
+        lend(exchange, |lent| Request::execute(thread, &question.head, lent, |request| access::ask(self, question, request)))
+    }
+
     fn execute(&self, head: &RequestHead<'_>, request: &Arc<Request>) -> Outcome {
-        let group = match self.group(head.application_group) {
-            Ok(group) => group,
-            Err(error) => {
+        match self.in_script(head, |py, state, module| run::run(py, state, request, head, module)) {
+            Ok(outcome) => outcome,
+            Err(NotRun::Interpreter(error)) => {
                 let name = String::from_utf8_lossy(head.application_group);
                 let what = request.marked(&format!("no interpreter for application group '{name}': {error}"));
                 request.log_outside(codes::NO_INTERPRETER.level, &codes::NO_INTERPRETER.line(what));
-                return Outcome::Failed;
+                Outcome::Failed
             }
-        };
+            // The log has it.
+            Err(NotRun::Script | NotRun::Stopped) => Outcome::Failed,
+        }
+    }
+
+    /// Runs `work` in the interpreter of a request's application group, with its script loaded.
+    pub(crate) fn in_script<R>(
+        &self,
+        head: &RequestHead<'_>,
+        work: impl FnOnce(Attached<'_>, &Arc<State>, &Object) -> R,
+    ) -> Result<R, NotRun> {
+        let group = self.group(head.application_group).map_err(NotRun::Interpreter)?;
         let script = group.scripts.get(head.script, head.fold_case);
         match script.ensure(&group, &self.settings.reload, head.script_reloading) {
             Ok(None) => {}
@@ -193,15 +221,14 @@ impl Host {
                 let import = Import { script: head.script.to_vec().into(), application_group: head.application_group.to_vec().into() };
                 (self.settings.loaded)(import, modified, head.script_reloading);
             }
-            // The log has it.
-            Err(_) => return Outcome::Failed,
+            Err(_) => return Err(NotRun::Script),
         }
-        let outcome = attach(&group.interpreter, |py| {
+        let result = attach(&group.interpreter, |py| {
             // Another thread may just be replacing the module, and fail.
             let module = script.module(py)?;
-            Some(run::run(py, &group.state, request, head, &module))
+            Some(work(py, &group.state, &module))
         });
-        outcome.flatten().unwrap_or(Outcome::Failed)
+        result.flatten().ok_or(NotRun::Stopped)
     }
 
     /// Leaves Python on its main thread for the time of `work`, so that other threads can serve.

@@ -6,6 +6,7 @@
 
 mod host;
 
+mod access;
 mod group;
 mod module;
 mod script;

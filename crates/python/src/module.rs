@@ -8,6 +8,7 @@
 pub(crate) mod events;
 mod functions;
 
+use crate::access::Ssl;
 use crate::host::{HostSettings, LogSink, Mode};
 use crate::python::{Attached, Class, Exception, Object, Type};
 use crate::report::Place;
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub(crate) input: Type<Input>,
     /// `start_response` and `write`.
     pub(crate) adapter: Type<Adapter>,
+    /// `mod_ssl.is_https` and `mod_ssl.var_lookup`.
+    pub(crate) ssl: Type<Ssl>,
     /// `mod_wsgi.FileWrapper`.
     pub(crate) file_wrapper: Type<FileWrapper>,
     /// `mod_wsgi.RequestTimeout`.
@@ -70,6 +73,7 @@ impl State {
             streams: TextStreams::new(py)?,
             input: Type::new(py)?,
             adapter: Type::new(py)?,
+            ssl: Type::new(py)?,
             template: Template::new(py, flags, file_wrapper.object())?,
             file_wrapper,
             request_timeout: Exception::new_base_type(py, c"mod_wsgi.RequestTimeout")?,

@@ -116,6 +116,8 @@ codes! {
     NO_SUCH_GROUP = 151, Error, "A request is for a daemon group that is not defined.", "define it with WSGIDaemonProcess";
     GROUP_ELSEWHERE = 152, Error, "A request is for a daemon group of another virtual host.",
         "define the group outside of virtual hosts, or give both the same ServerName";
+    NO_DISPATCH_INTERPRETER = 86, Error, "The interpreter of WSGIDispatchScript is not there: the request fails with 500.", "";
+    DISPATCH_FAILED = 348, Error, "WSGIDispatchScript failed, so nobody can say where to serve a request.", "";
     PYTHON_NOT_RUNNING = 210, Error, "An embedded request came to an httpd child without Python.",
         "see the line with WSGI0001 at the child's start";
     INTERNAL = 340, Crit, "An internal error of ours has ended what was being done.", "please report this line";

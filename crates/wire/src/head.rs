@@ -2,6 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
+macro_rules! codec {
+    ($type:ident) => {
+        impl<'a> $type<'a> {
+            /// Appends the octets of this head to `buffer`.
+            #[must_use]
+            pub fn encode_onto(&self, buffer: Vec<u8>) -> Vec<u8> {
+                postcard::to_extend(self, buffer).expect("a Vec grows and the types hold no unsized sequence")
+            }
+
+            /// Reads a head; names and values borrow from `octets`.
+            ///
+            /// # Errors
+            /// When `octets` hold no such head.
+            pub fn decode(octets: &'a [u8]) -> Result<Self, $crate::head::DecodeError> {
+                Ok(postcard::from_bytes(octets)?)
+            }
+        }
+    };
+}
+pub(crate) use codec;
+
 /// How the request body comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
@@ -82,25 +103,6 @@ pub struct ResponseHead<'a> {
 #[error("malformed message: {0}")]
 pub struct DecodeError(#[from] postcard::Error);
 
-macro_rules! codec {
-    ($type:ident) => {
-        impl<'a> $type<'a> {
-            /// Appends the octets of this head to `buffer`.
-            #[must_use]
-            pub fn encode_onto(&self, buffer: Vec<u8>) -> Vec<u8> {
-                postcard::to_extend(self, buffer).expect("a Vec grows and the types hold no unsized sequence")
-            }
-
-            /// Reads a head; names and values borrow from `octets`.
-            ///
-            /// # Errors
-            /// When `octets` hold no such head.
-            pub fn decode(octets: &'a [u8]) -> Result<Self, DecodeError> {
-                Ok(postcard::from_bytes(octets)?)
-            }
-        }
-    };
-}
 codec!(RequestHead);
 codec!(ResponseHead);
 

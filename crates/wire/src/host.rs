@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_int, c_void};
 
 /// The version of both tables.
-pub const TABLE_VERSION: u32 = 1;
+pub const TABLE_VERSION: u32 = 2;
 
 /// The host's exported symbol, an [`Entry`].
 pub const ENTRY: &std::ffi::CStr = c"mod_wsgi_host";
@@ -14,7 +14,7 @@ pub const ENTRY: &std::ffi::CStr = c"mod_wsgi_host";
 /// The type of [`ENTRY`]: `null` when the version does not fit. Both tables live as long as the process.
 pub type Entry = unsafe extern "C" fn(server: *const ServerTable) -> *const HostTable;
 
-/// A request on its way through the host; only mod_wsgi.so knows what it points to, and it is valid during `serve` only.
+/// A request on its way through the host; only mod_wsgi.so knows what it points to, and it is valid during `serve` or `check` only.
 pub type RequestPointer = *mut c_void;
 
 /// What mod_wsgi.so does for the host. `int` results are 0 for success.
@@ -36,6 +36,12 @@ pub struct ServerTable {
     pub send_file: unsafe extern "C" fn(request: RequestPointer, fd: c_int, offset: u64, length: u64) -> c_int,
     /// Writes a line of UTF-8 to the error log; `request` may be null: then the line belongs to no request.
     pub log: unsafe extern "C" fn(request: RequestPointer, level: u8, text: *const u8, length: usize),
+    /// Takes an encoded [`crate::access::Answer`] to what `check` asks.
+    pub answer: unsafe extern "C" fn(request: RequestPointer, octets: *const u8, length: usize),
+    /// The value of one of mod_ssl's variables and its length, which live as long as the request; null where there is none.
+    pub ssl_variable: unsafe extern "C" fn(request: RequestPointer, name: *const u8, length: usize, value_length: *mut usize) -> *const u8,
+    /// httpd's own record of the request; null unless `WSGIPassApacheRequest` is on.
+    pub request_record: unsafe extern "C" fn(request: RequestPointer) -> *mut c_void,
 }
 
 /// What the host does for mod_wsgi.so.
@@ -49,6 +55,9 @@ pub struct HostTable {
     pub start: unsafe extern "C" fn(settings: *const u8, length: usize) -> c_int,
     /// Serves a request from an encoded [`crate::head::RequestHead`], on the calling thread.
     pub serve: unsafe extern "C" fn(request: RequestPointer, head: *const u8, length: usize) -> Outcome,
+    /// Asks a script, by an encoded [`crate::access::Question`]. The answer comes through [`ServerTable::answer`] before this returns;
+    /// that none came is a failure.
+    pub check: unsafe extern "C" fn(request: RequestPointer, question: *const u8, length: usize),
     /// Ends Python in order; nothing else is called afterwards.
     pub stop: unsafe extern "C" fn(),
 }

@@ -10,7 +10,7 @@ pub(super) const DISPATCH_SCRIPT: Definition = Definition {
     name: c"WSGIDispatchScript",
     context: Context::Directory,
     help: c"A script that chooses process group, application group and callable of a request: script [application-group=].",
-    effect: Effect::NotYet(5),
+    effect: Effect::Works,
     apply: Apply::Directory(|site, raw, options, mentions| set(site, raw, "dispatch", &mut options.dispatch_script, mentions)),
 };
 
@@ -18,7 +18,7 @@ pub(super) const ACCESS_SCRIPT: Definition = Definition {
     name: c"WSGIAccessScript",
     context: Context::AuthConfig,
     help: c"A script that allows or denies hosts: script [application-group=].",
-    effect: Effect::NotYet(5),
+    effect: Effect::Works,
     apply: Apply::Directory(|site, raw, options, mentions| set(site, raw, "access", &mut options.access_script, mentions)),
 };
 
@@ -26,7 +26,7 @@ pub(super) const AUTH_USER_SCRIPT: Definition = Definition {
     name: c"WSGIAuthUserScript",
     context: Context::AuthConfig,
     help: c"A script that checks users' passwords: script [application-group=].",
-    effect: Effect::NotYet(5),
+    effect: Effect::Works,
     apply: Apply::Directory(|site, raw, options, mentions| set(site, raw, "auth user", &mut options.auth_user_script, mentions)),
 };
 
@@ -34,7 +34,7 @@ pub(super) const AUTH_GROUP_SCRIPT: Definition = Definition {
     name: c"WSGIAuthGroupScript",
     context: Context::AuthConfig,
     help: c"A script that tells the groups of a user: script [application-group=].",
-    effect: Effect::NotYet(5),
+    effect: Effect::Works,
     apply: Apply::Directory(|site, raw, options, mentions| set(site, raw, "auth group", &mut options.auth_group_script, mentions)),
 };
 

@@ -7,7 +7,7 @@ pub(super) const PASS_APACHE_REQUEST: Definition = Definition {
     name: c"WSGIPassApacheRequest",
     context: Context::Directory,
     help: c"Pass httpd's request to applications in embedded mode, as environ['apache.request_rec'].",
-    effect: Effect::NotYet(5),
+    effect: Effect::Works,
     apply: Apply::Directory(|site, raw, options, _| set(site, raw, &mut options.pass_apache_request)),
 };
 

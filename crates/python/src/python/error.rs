@@ -125,6 +125,12 @@ impl Exception {
         self.is_a(py, unsafe { ffi::PyExc_AttributeError })
     }
 
+    /// Whether it is a `TypeError`.
+    pub(crate) fn is_type_error(&self, py: Attached<'_>) -> bool {
+        // SAFETY: the builtin exception types live as long as CPython.
+        self.is_a(py, unsafe { ffi::PyExc_TypeError })
+    }
+
     /// Whether it is a `SystemExit`.
     pub(crate) fn is_system_exit(&self, py: Attached<'_>) -> bool {
         // SAFETY: the builtin exception types live as long as CPython.

@@ -6,6 +6,7 @@ use super::ffi;
 use std::ffi::{CStr, c_char};
 use std::fs::File;
 use std::mem::ManuallyDrop;
+use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 
@@ -83,6 +84,11 @@ impl Object {
         unsafe { ffi::Py_INCREF(self.as_ptr()) };
         // INVARIANT: the count was increased for us.
         Self(self.0)
+    }
+
+    /// Whether both are the same object.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
     }
 
     /// Whether this is `None`.
@@ -239,6 +245,12 @@ impl Object {
     pub(crate) fn to_latin1(&self, py: Attached<'_>) -> Result<Self, Exception> {
         // SAFETY: the object is live, and a new reference comes back.
         unsafe { Self::from_new(py, ffi::PyUnicode_AsLatin1String(self.as_ptr())) }
+    }
+
+    /// A `str` as a bytes object in UTF-8; a lone surrogate is a `UnicodeEncodeError`.
+    pub(crate) fn to_utf8(&self, py: Attached<'_>) -> Result<Self, Exception> {
+        // SAFETY: the object is live, and a new reference comes back.
+        unsafe { Self::from_new(py, ffi::PyUnicode_AsUTF8String(self.as_ptr())) }
     }
 
     /// The bytes of a bytes-like object.
@@ -404,6 +416,12 @@ impl Attached<'_> {
     pub(crate) fn bytes(self, octets: &[u8]) -> Result<Object, Exception> {
         // SAFETY: the octets are live for the call and copied, and a new reference comes back.
         unsafe { Object::from_new(self, ffi::PyBytes_FromStringAndSize(octets.as_ptr().cast::<c_char>(), size(octets.len()))) }
+    }
+
+    /// A capsule without a name around an address that means something to whoever unpacks it; nothing happens to it at the end.
+    pub(crate) fn capsule(self, address: NonZeroUsize) -> Result<Object, Exception> {
+        // SAFETY: CPython keeps the address, which is not null, and does not follow it; a new reference comes back.
+        unsafe { Object::from_new(self, ffi::PyCapsule_New(ptr::without_provenance_mut(address.get()), ptr::null(), None)) }
     }
 
     /// An empty `dict`.

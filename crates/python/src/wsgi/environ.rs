@@ -62,6 +62,7 @@ keys! {
     daemon_start = "mod_wsgi.daemon_start";
     application_start = "mod_wsgi.application_start";
     apache_version = "apache.version";
+    version = "mod_wsgi.version";
 }
 
 impl Template {
@@ -97,13 +98,7 @@ impl Template {
         application_start: f64,
     ) -> Result<Object, Exception> {
         let environ = self.constants.dict_copy(py)?;
-        for pair in &head.environ {
-            let value = match pair.name {
-                b"DOCUMENT_ROOT" | b"SCRIPT_FILENAME" => py.file_name(pair.value).or_else(|_| py.latin1(pair.value)),
-                _ => py.latin1(pair.value),
-            }?;
-            environ.dict_set(py, &self.name(py, pair.name)?, &value)?;
-        }
+        self.fill(py, &environ, head)?;
         let keys = &self.keys;
         let daemon_start = if head.queue_start == 0 { 0.0 } else { request.begun };
         environ.dict_set(py, &keys.url_scheme, &self.schemes[usize::from(head.https)])?;
@@ -116,6 +111,27 @@ impl Template {
         environ.dict_set(py, &keys.application_start, &py.float(application_start)?)?;
         environ.dict_set(py, &keys.apache_version, &self.apache_version(py, head.apache_version)?)?;
         Ok(environ)
+    }
+
+    /// Puts what the head tells of the request into an environ.
+    pub(crate) fn fill(&self, py: Attached<'_>, environ: &Object, head: &RequestHead<'_>) -> Result<(), Exception> {
+        for pair in &head.environ {
+            let value = match pair.name {
+                b"DOCUMENT_ROOT" | b"SCRIPT_FILENAME" => py.file_name(pair.value).or_else(|_| py.latin1(pair.value)),
+                _ => py.latin1(pair.value),
+            }?;
+            environ.dict_set(py, &self.name(py, pair.name)?, &value)?;
+        }
+        Ok(())
+    }
+
+    /// Puts `mod_wsgi.version` and `apache.version` into an environ.
+    pub(crate) fn versions(&self, py: Attached<'_>, environ: &Object, head: &RequestHead<'_>) -> Result<(), Exception> {
+        let keys = &self.keys;
+        if let Some(version) = self.constants.dict_get(py, &keys.version)? {
+            environ.dict_set(py, &keys.version, &version)?;
+        }
+        environ.dict_set(py, &keys.apache_version, &self.apache_version(py, head.apache_version)?)
     }
 
     /// The `str` of a name, kept for the next request.

@@ -20,7 +20,7 @@ pub(crate) struct Log(Target);
 
 enum Target {
     /// `wsgi.errors`: a request's own.
-    Request(Arc<Request>),
+    Request { name: &'static str, request: Arc<Request> },
     /// `sys.stderr` or `sys.stdout`.
     Stream { name: &'static str, sink: Arc<dyn LogSink>, lines: Mutex<LineBuffer> },
 }
@@ -28,7 +28,12 @@ enum Target {
 impl Log {
     /// The stream of a request.
     pub(crate) fn of_request(request: &Arc<Request>) -> Self {
-        Self(Target::Request(Arc::clone(request)))
+        Self(Target::Request { name: "<wsgi.errors>", request: Arc::clone(request) })
+    }
+
+    /// The stream of a request for a script that is only asked something about it.
+    pub(crate) fn of_check(request: &Arc<Request>) -> Self {
+        Self(Target::Request { name: "<log>", request: Arc::clone(request) })
     }
 
     /// A stream of the process, such as `<stderr>`.
@@ -38,14 +43,13 @@ impl Log {
 
     fn name(&self) -> &'static str {
         match &self.0 {
-            Target::Request(_) => "<wsgi.errors>",
-            Target::Stream { name, .. } => name,
+            Target::Request { name, .. } | Target::Stream { name, .. } => name,
         }
     }
 
     fn write(&self, py: Attached<'_>, function: &str, octets: &[u8]) -> Result<(), Exception> {
         match &self.0 {
-            Target::Request(request) => {
+            Target::Request { request, .. } => {
                 check(py, request, function)?;
                 request.write_text(py, octets);
             }
@@ -62,11 +66,11 @@ impl Log {
 
     fn flush(&self, py: Attached<'_>, function: &str) -> Result<(), Exception> {
         match &self.0 {
-            Target::Request(request) if request.has_pending_text() => {
+            Target::Request { request, .. } if request.has_pending_text() => {
                 check(py, request, function)?;
                 request.flush(py);
             }
-            Target::Request(_) => {}
+            Target::Request { .. } => {}
             Target::Stream { sink, lines, .. } => match Request::current() {
                 Some(request) => request.flush(py),
                 None => {

@@ -1,5 +1,6 @@
 //! What PEP 3333 needs of whoever carries a request: the frames of daemon mode or the C table of embedded mode.
 
+use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use wire::head::ResponseHead;
 use wire::log::Level;
@@ -27,6 +28,16 @@ pub(crate) trait Exchange: Send {
 
     /// Sends a part of a regular file; the descriptor is the caller's and may be closed afterwards.
     fn send_file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), OutputError>;
+
+    /// The value of one of mod_ssl's variables; there is none where httpd is another process.
+    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The address of httpd's own record of the request, where applications may have it (`WSGIPassApacheRequest`).
+    fn request_record(&mut self) -> Option<NonZeroUsize> {
+        None
+    }
 
     /// Writes one line to the error log in the request's context.
     fn log(&mut self, level: Level, line: &str);

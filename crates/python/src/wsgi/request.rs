@@ -4,7 +4,7 @@
 
 use super::lines::LineBuffer;
 use crate::lend::Lent;
-use crate::python::Attached;
+use crate::python::{Attached, Object};
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -91,6 +91,12 @@ impl Request {
     pub(crate) fn end(&self, py: Attached<'_>) {
         self.flush(py);
         self.over.store(true, Relaxed);
+    }
+
+    /// httpd's own record of the request in a capsule, where applications may have it.
+    pub(crate) fn record(&self, py: Attached<'_>) -> Option<Object> {
+        let address = self.lent.quickly(py, |exchange| exchange.request_record()).flatten()?;
+        py.capsule(address).ok()
     }
 
     /// Writes a line to the request's log as it is.

@@ -81,6 +81,9 @@ fn call(
     let input = state.input.instance(py, Input::new(request))?;
     let errors = state.streams.wrap(py, Log::of_request(request))?;
     let environ = state.template.environ(py, request, head, &input, &errors, start)?;
+    if let Some(record) = request.record(py) {
+        environ.dict_set_name(py, c"apache.request_rec", &record)?;
+    }
     let result = if events::is_wanted(py, state, Event::RequestStarted) {
         let application = events::request_started(py, state, request, head, application, &environ, start);
         application.call(py, &[&environ, &response.start_response(py)?])?

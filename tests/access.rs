@@ -1,0 +1,374 @@
+//! Access control by scripts: hosts, users by Basic and Digest authentication, groups. Whatever goes wrong denies.
+
+use crate::harness::{Builder, Httpd, Mode, Request, Response};
+
+/// A server with everything that authentication needs, and the script.
+fn server(mode: Mode, config: &str) -> Builder {
+    modules(mode).app("whoami.wsgi").with_app("access.wsgi").config(config)
+}
+
+fn modules(mode: Mode) -> Builder {
+    let modules = ["authn_core", "auth_basic", "auth_digest", "authz_user", "authz_host", "access_compat", "authn_file"];
+    modules.into_iter().fold(Httpd::new(mode), Builder::module)
+}
+
+const ACCESS: &str = "<Location />\nWSGIAccessScript ${APPS}/access.wsgi\n</Location>";
+
+const BASIC: &str = "<Location />\nAuthType Basic\nAuthName place\nAuthBasicProvider wsgi\n\
+    WSGIAuthUserScript ${APPS}/access.wsgi\nRequire valid-user\n</Location>";
+
+/// The whole of authentication by whoever comes, so that groups alone decide.
+fn groups(require: &str) -> String {
+    format!(
+        "<Location />\nAuthType Basic\nAuthName place\nAuthBasicProvider file\nAuthUserFile ${{ROOT}}/users\n\
+         WSGIAuthGroupScript ${{APPS}}/access.wsgi\n{require}\n</Location>"
+    )
+}
+
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for chunk in text.as_bytes().chunks(3) {
+        let word = chunk.iter().fold(0_u32, |word, octet| word << 8 | u32::from(*octet)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(word >> (18 - 6 * place) & 63) as usize];
+            encoded.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    encoded
+}
+
+fn login(httpd: &Httpd, user: &str, password: &str) -> Response {
+    httpd.ask(&Request::get("/").header("Authorization", &format!("Basic {}", base64(&format!("{user}:{password}")))))
+}
+
+#[test]
+fn a_script_decides_about_hosts() {
+    for mode in Mode::ALL {
+        let httpd = server(mode, ACCESS)
+            .expect_traceback("told to fail")
+            .expect_log("WSGI0055")
+            .expect_log("WSGI0057")
+            .allow_log("WSGI0175")
+            .allow_log("SystemExit: 0")
+            .start();
+        let statuses = ["none", "true", "false", "one", "zero", "text", "raise", "exit"].map(|what| httpd.get(&format!("/?{what}")).status);
+        assert_eq!(statuses, [200, 200, 403, 403, 403, 403, 403, 403], "{mode:?}");
+    }
+}
+
+#[test]
+fn a_script_decides_about_static_files_too() {
+    let httpd = server(Mode::Daemon, "Alias /static ${ROOT}/htdocs\n<Location /static>\nWSGIAccessScript ${APPS}/access.wsgi\n</Location>")
+        .file("htdocs/a.txt", "a\n")
+        .expect_log("WSGI0057")
+        .start();
+    assert_eq!(httpd.get("/static/a.txt?true").text(), "a\n");
+    assert_eq!(httpd.get("/static/a.txt?false").status, 403);
+    assert_eq!(httpd.get("/?false").status, 200);
+}
+
+#[test]
+fn true_leaves_the_other_rules_in_force() {
+    let httpd = server(Mode::Embedded, ACCESS).config("<Location />\nRequire all denied\n</Location>").expect_log("AH01630").start();
+    assert_eq!(httpd.get("/?true").status, 403);
+}
+
+#[test]
+fn a_script_that_cannot_be_asked_denies() {
+    for (script, code) in [("broken.py", "WSGI0105"), ("failing.py", "WSGI0109"), ("missing.py", "WSGI0105"), ("empty.py", "WSGI0056")] {
+        let httpd = server(Mode::Embedded, &format!("<Location />\nWSGIAccessScript ${{APPS}}/{script}\n</Location>"))
+            .file("apps/broken.py", "def\n")
+            .file("apps/failing.py", "raise RuntimeError('at import')\n")
+            .file("apps/empty.py", "\n")
+            .expect_traceback("")
+            .allow_log("exception raised processing")
+            .allow_log("SyntaxError")
+            .allow_log("RuntimeError")
+            .allow_log("FileNotFoundError")
+            .allow_log("    def")
+            .expect_log(code)
+            .expect_log("WSGI0057")
+            .start();
+        assert_eq!(httpd.get("/").status, 403, "{script}");
+    }
+}
+
+#[test]
+fn satisfy_any_lets_a_user_in_whose_host_is_denied() {
+    let config = BASIC.replace("</Location>", "WSGIAccessScript ${APPS}/access.wsgi\nSatisfy Any\n</Location>");
+    let httpd = server(Mode::Embedded, &config).start();
+    let ask = |user: &str| {
+        let credentials = base64(&format!("{user}:secret"));
+        httpd.ask(&Request::get("/?false").header("Authorization", &format!("Basic {credentials}"))).status
+    };
+    assert_eq!(ask("true"), 200);
+    assert_eq!(httpd.get("/?false").status, 401);
+    assert_eq!(httpd.log().lines_with("WSGI0057").len(), 0, "the host was not the last word");
+}
+
+#[test]
+fn a_password_is_checked_by_a_script() {
+    for mode in Mode::ALL {
+        let httpd = server(mode, BASIC)
+            .expect_traceback("told to fail")
+            .expect_log("WSGI0176")
+            .expect_log("WSGI0177")
+            .allow_log("WSGI0175")
+            .allow_log("SystemExit: 0")
+            .allow_log("UnicodeEncodeError")
+            .allow_log("ValueError")
+            .allow_log("AH01617")
+            .allow_log("AH01618")
+            .start();
+        assert_eq!(httpd.get("/").status, 401);
+        assert_eq!(login(&httpd, "true", "wrong").status, 401);
+        let statuses = ["true", "false", "none", "text", "empty", "one", "bytes", "raise", "exit", "surrogate"]
+            .map(|user| login(&httpd, user, "secret").status);
+        assert_eq!(statuses, [200, 401, 401, 200, 500, 500, 500, 500, 500, 500], "{mode:?}");
+        let nul = login(&httpd, "nul", "secret").status;
+        if !differs!("a null character ends a user's new name early: another user gets in") {
+            assert_eq!(nul, 500);
+        }
+    }
+}
+
+#[test]
+fn strings_are_passed_octet_by_octet() {
+    let httpd = server(Mode::Embedded, BASIC).expect_log("PASSWORD").start();
+    assert_eq!(login(&httpd, "raw", "é").status, 200);
+    assert!(httpd.log().wait_for("PASSWORD").ends_with("PASSWORD c3a9"));
+}
+
+#[test]
+fn a_user_may_be_renamed() {
+    for mode in Mode::ALL {
+        let httpd = modules(mode).app("environ.wsgi").with_app("access.wsgi").config(BASIC).start();
+        for (user, name) in [("true", "'true'"), ("renamed", r"'caf\xc3\xa9'")] {
+            let credentials = base64(&format!("{user}:secret"));
+            let environ = httpd.ask(&Request::get("/").header("Authorization", &format!("Basic {credentials}"))).text();
+            assert!(environ.contains(&format!("REMOTE_USER\tstr\t{name}")), "{mode:?}: {environ}");
+            assert!(environ.contains("AUTH_TYPE\tstr\t'Basic'"), "{mode:?}: {environ}");
+            assert!(!environ.contains("HTTP_AUTHORIZATION"), "{mode:?}: {environ}");
+        }
+    }
+}
+
+#[test]
+fn the_next_provider_is_asked_about_unknown_users_only() {
+    let config = BASIC.replace("AuthBasicProvider wsgi", "AuthBasicProvider wsgi file\nAuthUserFile ${ROOT}/users");
+    let httpd =
+        server(Mode::Embedded, &config).file("users", "none:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\nfalse:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n");
+    let httpd = httpd.allow_log("AH01617").start();
+    assert_eq!(login(&httpd, "none", "secret").status, 200);
+    assert_eq!(login(&httpd, "false", "secret").status, 401);
+}
+
+#[test]
+fn a_provider_without_a_script_is_an_error() {
+    let config = BASIC.replace("WSGIAuthUserScript ${APPS}/access.wsgi\n", "");
+    let httpd = server(Mode::Embedded, &config).expect_log("WSGI0041").start();
+    assert_eq!(login(&httpd, "true", "secret").status, 500);
+    let httpd =
+        server(Mode::Embedded, &BASIC.replace("access.wsgi", "empty.py")).file("apps/empty.py", "\n").expect_log("WSGI0043").start();
+    assert_eq!(login(&httpd, "true", "secret").status, 500);
+}
+
+#[test]
+fn a_provider_may_have_another_name() {
+    let alias = "<AuthnProviderAlias wsgi mine>\nWSGIAuthUserScript ${APPS}/access.wsgi\n</AuthnProviderAlias>\n\
+         <AuthzProviderAlias wsgi-group team \"staff\">\nWSGIAuthGroupScript ${APPS}/access.wsgi\n</AuthzProviderAlias>\n\
+         <Location />\nAuthType Basic\nAuthName place\nAuthBasicProvider mine\nRequire valid-user\n</Location>\n\
+         <Location /team>\nRequire team\n</Location>";
+    let httpd = server(Mode::Embedded, alias).expect_log("WSGI0060").allow_log("AH01631").start();
+    assert_eq!(login(&httpd, "true", "secret").status, 200);
+    let team = |user: &str| {
+        let credentials = base64(&format!("{user}:secret"));
+        httpd.ask(&Request::get("/team").header("Authorization", &format!("Basic {credentials}"))).status
+    };
+    // "s" is a user by that name, and a group of one letter.
+    assert_eq!(team("s"), 401);
+}
+
+const USERS: &str = "staff octets other nobody odd oddname wide one string s parts raise none exit";
+
+fn user_file() -> String {
+    USERS.split(' ').map(|user| format!("{user}:{{SHA}}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")).collect()
+}
+
+#[test]
+fn groups_are_told_by_a_script() {
+    for mode in Mode::ALL {
+        let httpd = server(mode, &groups("Require wsgi-group editors \"staff\""))
+            .file("users", &user_file())
+            .expect_traceback("told to fail")
+            .expect_log("no more groups")
+            .expect_log("WSGI0049")
+            .expect_log("WSGI0050")
+            .expect_log("WSGI0051")
+            .allow_log("is not iterable")
+            .allow_log("UnicodeEncodeError")
+            .expect_log("WSGI0059")
+            .expect_log("WSGI0060")
+            .allow_log("WSGI0175")
+            .allow_log("SystemExit: 0")
+            .allow_log("AH01631")
+            .start();
+        let statuses = ["staff", "octets", "other", "nobody", "odd", "oddname", "wide", "one", "string", "raise", "none", "exit"]
+            .map(|user| login(&httpd, user, "secret").status);
+        assert_eq!(statuses, [200, 200, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401], "{mode:?}");
+        assert_eq!(httpd.get("/").status, 401);
+        let parts = login(&httpd, "parts", "secret").status;
+        if !differs!("an exception halfway through the groups still lets the user in by those before it") {
+            assert_eq!(parts, 401);
+        }
+    }
+}
+
+#[test]
+fn case_makes_no_difference_to_groups() {
+    let httpd = server(Mode::Embedded, &groups("Require wsgi-group STAFF\nAuthzSendForbiddenOnFailure On"))
+        .file("users", &user_file())
+        .expect_log("WSGI0060")
+        .allow_log("AH01631")
+        .start();
+    assert_eq!(login(&httpd, "staff", "secret").status, 200);
+    assert_eq!(login(&httpd, "other", "secret").status, 403);
+}
+
+#[test]
+fn a_plain_string_is_a_group_per_character() {
+    let httpd = server(Mode::Embedded, &groups("Require wsgi-group s")).file("users", &user_file()).start();
+    assert_eq!([login(&httpd, "s", "secret").status, login(&httpd, "string", "secret").status], [200, 200]);
+}
+
+#[test]
+fn a_failure_lets_nobody_in_where_a_rule_is_turned_round() {
+    only_ours!("a group script that fails under 'Require not' lets the user in");
+    for require in [
+        "<RequireAll>\nRequire valid-user\nRequire not wsgi-group guests\n</RequireAll>",
+        "<RequireAll>\nRequire valid-user\n<RequireNone>\nRequire wsgi-group guests\n</RequireNone>\n</RequireAll>",
+    ] {
+        let httpd = server(Mode::Embedded, &groups(require))
+            .file("users", &user_file())
+            .expect_traceback("told to fail")
+            .expect_log("WSGI0059")
+            .allow_log("AH01631")
+            .start();
+        assert_eq!(login(&httpd, "nobody", "secret").status, 200);
+        assert_eq!(login(&httpd, "staff", "secret").status, 401);
+        assert_eq!(login(&httpd, "raise", "secret").status, 500);
+    }
+}
+
+#[test]
+fn groups_without_a_script_deny() {
+    let config = groups("Require wsgi-group staff").replace("WSGIAuthGroupScript ${APPS}/access.wsgi\n", "");
+    let httpd = server(Mode::Embedded, &config).file("users", &user_file()).expect_log("WSGI0058").allow_log("AH01631").start();
+    assert_eq!(login(&httpd, "staff", "secret").status, 401);
+}
+
+#[test]
+fn digest_authentication_asks_for_a_hash() {
+    let config = BASIC.replace("Basic\n", "Digest\n").replace("AuthBasicProvider", "AuthDigestProvider");
+    let httpd = server(Mode::Embedded, &config)
+        .expect_log("WSGI0178")
+        .expect_log("WSGI0179")
+        .expect_traceback("told to fail")
+        .allow_log("AH01790")
+        .allow_log("AH01793")
+        .start();
+    assert!(httpd.get("/").header("WWW-Authenticate").is_some_and(|header| header.starts_with("Digest realm=\"place\"")));
+    let curl = |user: &str| {
+        let url = format!("http://127.0.0.1:{}/", httpd.port());
+        let arguments = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--digest", "-u"];
+        let output = std::process::Command::new("curl").args(arguments).arg(format!("{user}:secret")).arg(url).output();
+        String::from_utf8(output.expect("curl can be run").stdout).expect("a number")
+    };
+    let statuses = ["text", "octets", "none", "empty", "emptybytes", "one", "raise"].map(curl);
+    assert_eq!(statuses, ["200", "200", "401", "500", "500", "500", "500"]);
+}
+
+#[test]
+fn the_environ_of_an_access_script_is_its_own() {
+    let httpd = server(Mode::Daemon, ACCESS).config("SetEnv NOT_FOR_SCRIPTS 1\nWSGIPassAuthorization On").expect_log("KEY").start();
+    let request =
+        Request::get("/a//b?environ").header("Authorization", "Basic eDp5").header("Proxy", "p").header("X-One", "1").header("X_Two", "2");
+    assert_eq!(httpd.ask(&request).status, 200);
+    let keys = httpd.log().lines_with("KEY ");
+    let value = |key: &str| {
+        let wanted = format!("KEY {key}=");
+        keys.iter().find_map(|line| line.split_once(&wanted)).map(|(_, value)| value.to_owned())
+    };
+    for (key, expected) in [
+        ("SCRIPT_NAME", "''"),
+        ("PATH_INFO", "'/a/b'"),
+        ("REQUEST_URI", "'/a//b?environ'"),
+        ("QUERY_STRING", "'environ'"),
+        ("HTTP_PROXY", "'p'"),
+        ("HTTP_X_ONE", "'1'"),
+        ("REMOTE_ADDR", "'127.0.0.1'"),
+        ("mod_wsgi.process_group", "''"),
+        ("mod_wsgi.application_group", "''"),
+        ("mod_wsgi.version", "(6, 1, 1)"),
+        ("host", "'127.0.0.1'"),
+    ] {
+        assert_eq!(value(key).as_deref(), Some(expected), "{key} of {keys:#?}");
+    }
+    for key in ["HTTP_AUTHORIZATION", "HTTP_X_TWO", "NOT_FOR_SCRIPTS", "SCRIPT_FILENAME", "wsgi.input", "wsgi.version", "REMOTE_HOST"] {
+        assert_eq!(value(key), None, "{key}");
+    }
+    let mut names: Vec<&str> = keys.iter().filter_map(|line| Some(line.split_once("KEY ")?.1.split_once('=')?.0)).collect();
+    names.sort_unstable();
+    let expected = "DOCUMENT_ROOT HTTP_CONNECTION HTTP_HOST HTTP_PROXY HTTP_X_ONE PATH_INFO QUERY_STRING REMOTE_ADDR REMOTE_PORT \
+        REQUEST_METHOD REQUEST_URI SCRIPT_NAME SERVER_ADDR SERVER_ADMIN SERVER_NAME SERVER_PORT SERVER_PROTOCOL SERVER_SIGNATURE \
+        SERVER_SOFTWARE apache.version host mod_ssl.is_https mod_ssl.var_lookup mod_wsgi.application_group mod_wsgi.process_group \
+        mod_wsgi.version wsgi.errors";
+    assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
+    assert!(value("wsgi.errors").is_some_and(|stream| stream.contains("<log>")));
+}
+
+#[test]
+fn what_a_script_is_lent_expires() {
+    let httpd = server(Mode::Embedded, &ACCESS.replace("access.wsgi\n", "access.wsgi application-group=%{GLOBAL}\n"))
+        .expect_log("KEPT")
+        .expect_log("SSL 0 ")
+        .expect_log("SSL TypeError")
+        .start();
+    assert_eq!([httpd.get("/?keep").status, httpd.get("/?kept").status, httpd.get("/?ssl").status], [200; 3]);
+    httpd.log().wait_for("SSL 0 ");
+    for line in httpd.log().wait_for_count("KEPT", 2) {
+        assert!(line.ends_with("request object has expired"), "{line}");
+    }
+}
+
+#[test]
+fn a_script_may_have_an_application_group_and_is_loaded_again() {
+    let config = "<Location />\nWSGIAccessScript ${APPS}/gate.py application-group=%{SERVER}\n</Location>";
+    let text = |answer: &str| {
+        format!(
+            "import mod_wsgi\ndef allow_access(environ, host):\n    assert environ['mod_wsgi.application_group'] == mod_wsgi.application_group != ''\n    return {answer}\n"
+        )
+    };
+    let httpd = server(Mode::Embedded, config).file("apps/gate.py", &text("True")).expect_log("WSGI0057").start();
+    assert_eq!(httpd.get("/").status, 200);
+    httpd.folder().write("apps/gate.py", &text("False"));
+    assert_eq!(httpd.get("/").status, 403);
+}
+
+#[test]
+fn scripts_are_asked_where_embedded_mode_is_restricted() {
+    let httpd = server(Mode::Daemon, ACCESS).config("WSGIRestrictEmbedded On").expect_log("WSGI0057").start();
+    assert_eq!([httpd.get("/?true").status, httpd.get("/?false").status], [200, 403]);
+}
+
+#[test]
+fn a_script_named_too_late_denies() {
+    only_ours!("a request hangs whose script is named in .htaccess where Python does not run");
+    let httpd = server(Mode::Daemon, "WSGIRestrictEmbedded On\n<Directory ${APPS}>\nAllowOverride AuthConfig\n</Directory>")
+        .file("apps/.htaccess", "WSGIAccessScript /nowhere/access.py\n")
+        .expect_log("WSGI0054")
+        .expect_log("WSGI0057")
+        .start();
+    assert_eq!(httpd.get("/").status, 403);
+}
