@@ -113,14 +113,24 @@ impl Template {
         Ok(environ)
     }
 
-    /// Puts what the head tells of the request into an environ.
+    /// Puts what the head tells of the request into an environ. Names are kept for the next request.
     pub(crate) fn fill(&self, py: Attached<'_>, environ: &Object, head: &RequestHead<'_>) -> Result<(), Exception> {
+        // Strings and a plain dict of them run no code of the application's, which could come here again and find the lock taken.
+        let mut names = self.names.lock();
         for pair in &head.environ {
             let value = match pair.name {
                 b"DOCUMENT_ROOT" | b"SCRIPT_FILENAME" => py.file_name(pair.value).or_else(|_| py.latin1(pair.value)),
                 _ => py.latin1(pair.value),
             }?;
-            environ.dict_set(py, &self.name(py, pair.name)?, &value)?;
+            if let Some(name) = names.get(pair.name) {
+                environ.dict_set(py, name, &value)?;
+                continue;
+            }
+            let name = py.latin1(pair.name)?;
+            environ.dict_set(py, &name, &value)?;
+            if names.len() < NAMES && pair.name.len() <= NAME_LENGTH {
+                names.insert(pair.name.into(), name);
+            }
         }
         Ok(())
     }
@@ -132,19 +142,6 @@ impl Template {
             environ.dict_set(py, &keys.version, &version)?;
         }
         environ.dict_set(py, &keys.apache_version, &self.apache_version(py, head.apache_version)?)
-    }
-
-    /// The `str` of a name, kept for the next request.
-    fn name(&self, py: Attached<'_>, octets: &[u8]) -> Result<Object, Exception> {
-        if let Some(name) = self.names.lock().get(octets) {
-            return Ok(name.clone_ref(py));
-        }
-        let name = py.latin1(octets)?;
-        let mut names = self.names.lock();
-        if names.len() < NAMES && octets.len() <= NAME_LENGTH {
-            names.insert(octets.into(), name.clone_ref(py));
-        }
-        Ok(name)
     }
 
     fn apache_version(&self, py: Attached<'_>, version: Version) -> Result<Object, Exception> {
