@@ -38,6 +38,12 @@ use wire::settings::{GroupSettings, Import};
 /// How long the supervisor may take to send the settings.
 const SETTINGS_TIME: Duration = Duration::from_secs(30);
 
+/// How long threads of the application's own may keep an interpreter from ending where nothing else bounds the end.
+const OWN_THREADS: Duration = Duration::from_secs(5);
+
+/// The longest wait on a connection where httpd's `Timeout` is none.
+const SOCKET_TIME: Duration = Duration::from_secs(300);
+
 /// The exit status of a worker that has ended in order.
 const DONE: i32 = 0;
 
@@ -140,7 +146,7 @@ fn work(
         leave: crate::python::release_this_thread,
         secret: group.secret,
         peers: group.peers.clone(),
-        timeout: group.timeouts.socket,
+        timeout: Some(group.timeouts.socket).filter(|timeout| !timeout.is_zero()).unwrap_or(SOCKET_TIME),
         counters: Some((counters, settings.slot)),
         offer: offer::Offer::new(group.threads),
         maximum_requests: group.maximum_requests,
@@ -254,10 +260,7 @@ impl LogSink for OutsideRequests {
 fn load(host: &Host, settings: &WorkerSettings) -> Result<(), StartError> {
     let imports = &settings.group.imports;
     for import in imports.iter().chain(settings.preload.iter().filter(|import| !imports.contains(import))) {
-        if host.load(import).is_err()
-            && settings.preload_must_succeed
-            && settings.preload.contains(import)
-        {
+        if host.load(import).is_err() && settings.preload_must_succeed && settings.preload.contains(import) {
             return Err(StartError::Preload(path(import)));
         }
     }
@@ -288,8 +291,10 @@ fn end(host: &Host, channel: &Channel, group: &GroupSettings, pool: &pool::Pool,
     if pool.has_ended() {
         tell(channel, &FromWorker::Drained);
     }
-    // The watchdog comes last: the host is to give up on threads that stay, and still call the exit handlers.
-    let patience = if shutdown.is_zero() { Duration::MAX } else { shutdown.saturating_sub(Duration::from_secs(1).min(shutdown / 4)) };
+    // The watchdog comes last: the host is to give up on threads that stay, and still call the exit handlers. Requests are waited for
+    // after this as well, so that without a timeout only threads of the application's own are given up.
+    let limit = if shutdown.is_zero() { OWN_THREADS } else { shutdown };
+    let patience = limit.saturating_sub(Duration::from_secs(1).min(limit / 4));
     host.stop(Some(reason), patience)
 }
 

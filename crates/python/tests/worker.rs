@@ -266,8 +266,9 @@ def application(environ, start_response):
     return [environ['mod_wsgi.application_group'].encode()]
 "#,
     );
-    for group in [&b""[..], b"second"] {
+    for (group, shutdown) in [(&b""[..], 5), (b"second", 10), (b"second", 0)] {
         let mut settings = settings();
+        settings.group.timeouts.shutdown = Duration::from_secs(shutdown);
         settings.group.uses_global = true;
         let mut worker = Worker::serving(Folder::new(), &settings);
         let asked: Vec<Httpd> = (0..3).map(|_| ask_in(&worker, group, &script, b"")).collect();
