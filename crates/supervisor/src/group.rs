@@ -3,6 +3,8 @@
 //! A value: events and the time go in, actions come out; no process, socket or clock is touched here. `switch` replaces one
 //! generation by the next, `scripts` knows what was loaded, `backoff` how long to wait after failures.
 
+#![forbid(unsafe_code)]
+
 mod backoff;
 mod scripts;
 mod switch;

@@ -2,6 +2,8 @@
 //!
 //! Knows no process, no socket and no clock: time is passed in. What the group makes of a worker's phase is in [`crate::group`].
 
+#![forbid(unsafe_code)]
+
 use std::time::{Duration, Instant};
 use wire::control::StopReason;
 
