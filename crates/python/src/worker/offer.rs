@@ -17,29 +17,30 @@ const AUDITS: u32 = 3;
 pub(super) struct Offer {
     threads: u32,
     debt: AtomicU32,
-    closed: AtomicBool,
+    open: AtomicBool,
 }
 
 impl Offer {
     /// Of a worker with so many request threads, which offers none of them yet.
     pub(super) fn new(threads: u32) -> Self {
-        Self { threads, debt: AtomicU32::new(0), closed: AtomicBool::new(false) }
+        Self { threads, debt: AtomicU32::new(0), open: AtomicBool::new(false) }
     }
 
     /// Offers all threads.
     pub(super) fn open(&self, slot: WorkerSlot<'_>) {
+        self.open.store(true, SeqCst);
         slot.set_free(self.threads);
     }
 
     /// Offers none any more.
     pub(super) fn close(&self, slot: WorkerSlot<'_>) {
-        self.closed.store(true, SeqCst);
+        self.open.store(false, SeqCst);
         slot.set_free(0);
     }
 
-    /// Whether it is over.
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(SeqCst)
+    /// Whether threads are offered: no longer once the worker drains, and not yet while it waits for the word to accept.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(SeqCst)
     }
 
     /// Reserves a thread for a request that nobody has reserved one for.
@@ -52,7 +53,7 @@ impl Offer {
     /// Gives a reservation back.
     pub(super) fn give_back(&self, slot: WorkerSlot<'_>) {
         let paid = self.debt.fetch_update(SeqCst, SeqCst, |debt| debt.checked_sub(1)).is_ok();
-        if !paid && !self.is_closed() {
+        if !paid && self.is_open() {
             slot.release(self.threads);
         }
     }
@@ -78,7 +79,7 @@ impl Audit {
         let unaccounted = offer.unaccounted(slot, busy);
         let (least, most) = if self.times == 0 { (unaccounted, unaccounted) } else { (self.least, self.most) };
         *self = Self { times: self.times + 1, least: least.min(unaccounted), most: most.max(unaccounted) };
-        if offer.is_closed() || (self.least <= 0 && self.most >= 0) {
+        if !offer.is_open() || (self.least <= 0 && self.most >= 0) {
             *self = Self::default();
         } else if self.times == AUDITS {
             for _ in 0..self.least {
@@ -126,6 +127,18 @@ mod tests {
             offer.reserve(slot);
             offer.close(slot);
             offer.give_back(slot);
+            assert_eq!(slot.free(), 0);
+        });
+    }
+
+    #[test]
+    fn a_worker_that_does_not_accept_yet_has_lost_nothing() {
+        with_slot(|_, slot| {
+            slot.set_free(0);
+            let (offer, mut audit) = (Offer::new(2), Audit::default());
+            for _ in 0..=AUDITS {
+                audit.look(&offer, slot, 0);
+            }
             assert_eq!(slot.free(), 0);
         });
     }

@@ -256,7 +256,7 @@ impl Service {
         }
         // Before the last octets leave: whoever has read the answer may have the next request, and finds the thread free.
         self.go_on(turn, queued);
-        let kept = frames.finish(outcome, origin == Origin::Direct && !self.offer.is_closed());
+        let kept = frames.finish(outcome, origin == Origin::Direct && self.offer.is_open());
         // Afterwards: should we die before, httpd must not take the request for one that was not begun.
         self.with_slot(|slot| slot.finish(thread));
         self.count();
