@@ -158,6 +158,7 @@ pub(crate) fn head<'r>(
         application_group,
         filename: request.filename(),
         script_reloading: request.options().script_reloading.unwrap_or(true),
+        script_modified: 0,
         fold_case: server::Server::main().and_then(server::Server::global).is_some_and(Global::folds_case),
         ignore_activity: true,
         https: request.is_https(),

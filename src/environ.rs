@@ -173,7 +173,7 @@ fn own<'r>(request: &Request<'r>, names: &Names<'r>, pairs: &mut Vec<Pair<'r>>) 
     push(b"mod_wsgi.handler_script", names.handler_script);
     push(b"mod_wsgi.script_name", names.script_name);
     push(b"mod_wsgi.path_info", names.path_info);
-    push(b"mod_wsgi.server_pid", request.pool().string(std::process::id().to_string().as_bytes()).to_bytes());
+    push(b"mod_wsgi.server_pid", crate::server::pid_text().as_bytes());
     let (request_id, connection_id) = request.log_ids();
     push(b"mod_wsgi.request_id", request_id.unwrap_or(b""));
     if let Some(id) = connection_id {

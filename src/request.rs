@@ -133,6 +133,7 @@ fn serve<'r>(
         application_group: names.application_group,
         filename: request.filename(),
         script_reloading: settings.script_reloading,
+        script_modified: if handler_script.is_none() { request.file_modified() } else { 0 },
         fold_case,
         ignore_activity: settings.ignore_activity,
         https,

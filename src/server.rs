@@ -4,10 +4,11 @@
 
 use crate::apache::pool::Pool;
 use crate::apache::server::{self, Server};
-use crate::apache::{child, log};
+use crate::apache::{child as mpm, log};
 use crate::config::options::Global;
 use crate::{daemon, embedded};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use wire::codes;
 use wire::log::Level;
 use wire::settings::EmbeddedSettings;
@@ -77,7 +78,7 @@ fn embedded_settings(main: Server<'_>, global: &Global) -> EmbeddedSettings {
 
 /// Facts about httpd for the application's modules.
 pub(crate) fn facts() -> wire::settings::Server {
-    let mpm = child::mpm();
+    let mpm = mpm::mpm();
     wire::settings::Server {
         apache_version: server::version(),
         description: server::description().to_string_lossy().into_owned(),
@@ -86,6 +87,29 @@ pub(crate) fn facts() -> wire::settings::Server {
         maximum_processes: mpm.processes,
         threads_per_process: mpm.threads,
     }
+}
+
+/// This httpd child.
+struct Child {
+    pid: u32,
+    pid_text: String,
+}
+
+static CHILD: OnceLock<Child> = OnceLock::new();
+
+fn child() -> &'static Child {
+    // The parent serves no requests: whoever comes here first is the child itself.
+    CHILD.get_or_init(|| Child { pid: std::process::id(), pid_text: std::process::id().to_string() })
+}
+
+/// The pid of this child, which serves requests.
+pub(crate) fn pid() -> u32 {
+    child().pid
+}
+
+/// The same, as text.
+pub(crate) fn pid_text() -> &'static str {
+    &child().pid_text
 }
 
 /// A file of ours, beside mod_wsgi.so.

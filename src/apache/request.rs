@@ -199,6 +199,11 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// When the requested file was modified, in microseconds since the epoch.
+    pub(crate) fn file_modified(&self) -> i64 {
+        self.fields().finfo.mtime
+    }
+
     /// Whether `AcceptPathInfo Off` holds.
     pub(crate) fn rejects_path_info(&self) -> bool {
         self.fields().used_path_info == ffi::AP_REQ_REJECT_PATH_INFO

@@ -47,7 +47,7 @@ const STREAM_TICK: Duration = Duration::from_millis(10);
 /// Numbers requests: the pid above, a count below, so that a number is one request's in the whole group.
 fn next_number() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(1);
-    u64::from(std::process::id()) << 32 | COUNT.fetch_add(1, Ordering::Relaxed) & 0xffff_ffff
+    u64::from(crate::server::pid()) << 32 | COUNT.fetch_add(1, Ordering::Relaxed) & 0xffff_ffff
 }
 
 /// Serves a request through the daemon group `name`.
@@ -167,6 +167,8 @@ struct Conversation<'g, 'r> {
     files: VecDeque<OwnedFd>,
     worker: Option<u32>,
     began: bool,
+    /// Whether receiving may wait by itself, without an eye on the client.
+    patient: bool,
     /// The worker does not take the body any more; its answer is still read.
     deaf: bool,
     deadline: Option<Instant>,
@@ -227,6 +229,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
             files,
             worker: None,
             began: false,
+            patient: false,
             deaf: false,
             deadline,
             heard: None,
@@ -273,6 +276,8 @@ impl<'g, 'r> Conversation<'g, 'r> {
 
     /// Sends and receives until it is over.
     fn converse(&mut self, request: &mut Request<'r>) -> Ending {
+        // A request to a free worker, complete: there is nothing to do until it answers, or has not for a while.
+        self.patient = matches!(self.route, Some(Route::Direct(_))) && !self.body.is_streaming() && !self.body.is_held_back();
         loop {
             if let Some(ending) = self.send_pending() {
                 return ending;
@@ -328,11 +333,15 @@ impl<'g, 'r> Conversation<'g, 'r> {
 
     fn receive(&mut self) -> Result<usize, Errno> {
         let mut descriptors = Vec::new();
-        let received = socket::receive(
-            self.route.as_ref().expect("a route is chosen before anything is received"),
-            self.incoming.room(),
-            &mut descriptors,
-        )?;
+        let socket = self.route.as_ref().expect("a route is chosen before anything is received");
+        let waits = self.patient && self.sent == self.outgoing.len() && !self.response.is_spooled();
+        let received = if waits {
+            let received = socket::receive_waiting(socket, self.incoming.room(), &mut descriptors);
+            self.patient = received != Err(Errno::EAGAIN);
+            received?
+        } else {
+            socket::receive(socket, self.incoming.room(), &mut descriptors)?
+        };
         self.incoming.filled(received);
         self.files.extend(descriptors);
         Ok(received)

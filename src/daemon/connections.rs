@@ -9,10 +9,14 @@
 use parking_lot::Mutex;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 use sys::nix::errno::Errno;
 use sys::socket;
 use wire::counters::{Counters, WorkerSlot};
 use wire::settings::GroupSettings;
+
+/// How long a request waits for its worker before it looks at its client.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The connections of this httpd child to the workers of one group.
 pub(super) struct Connections {
@@ -91,7 +95,11 @@ impl Connections {
         // Anybody could listen there: the request, and the group's secret with it, are for the worker only.
         let peer = socket::peer(&socket)?;
         let is_worker = peer.uid() == self.uid.unwrap_or_else(sys::identity::effective_uid) && peer.pid().unsigned_abs() == pid;
-        if is_worker { Ok(socket) } else { Err(Errno::EACCES) }
+        if !is_worker {
+            return Err(Errno::EACCES);
+        }
+        socket::set_waiting(&socket, PATIENCE)?;
+        Ok(socket)
     }
 
     /// Keeps a connection whose worker waits for another request.

@@ -174,7 +174,7 @@ impl Host {
             .group(&import.application_group)
             .map_err(|error| LoadError::Interpreter(String::from_utf8_lossy(&import.application_group).into_owned(), error.to_string()))?;
         let script = group.scripts.get(&import.script, false);
-        match script.ensure(&group, &self.settings.reload, false)? {
+        match script.ensure(&group, &self.settings.reload, false, 0)? {
             Some(modified) => {
                 (self.settings.loaded)(import.clone(), modified, false);
                 Ok(modified)
@@ -215,7 +215,7 @@ impl Host {
     ) -> Result<R, NotRun> {
         let group = self.group(head.application_group).map_err(NotRun::Interpreter)?;
         let script = group.scripts.get(head.script, head.fold_case);
-        match script.ensure(&group, &self.settings.reload, head.script_reloading) {
+        match script.ensure(&group, &self.settings.reload, head.script_reloading, head.script_modified) {
             Ok(None) => {}
             Ok(Some(modified)) => {
                 let import = Import { script: head.script.to_vec().into(), application_group: head.application_group.to_vec().into() };

@@ -93,10 +93,11 @@ impl Script {
         (loaded != NOT_LOADED && now != loaded).then_some(now)
     }
 
-    /// Loads it if that is needed; `reloading` says whether changes matter. The calling thread is in no interpreter. Gives the
+    /// Loads it if that is needed; `reloading` says whether changes matter, `seen` the modification time that httpd saw just now. The calling thread is in no interpreter. Gives the
     /// modification time if this call has loaded it.
-    pub(crate) fn ensure(&self, group: &Group, policy: &ReloadPolicy, reloading: bool) -> Result<Option<i64>, ScriptError> {
-        if !self.needs_load(policy, reloading) {
+    pub(crate) fn ensure(&self, group: &Group, policy: &ReloadPolicy, reloading: bool, seen: i64) -> Result<Option<i64>, ScriptError> {
+        // What httpd has seen needs no look at the disk, unless it is a change.
+        if !self.needs_load(policy, reloading && seen != self.modified()) {
             return Ok(None);
         }
         let _loading = self.loading.lock();

@@ -178,6 +178,30 @@ pub fn send(socket: impl AsFd, octets: &[IoSlice<'_>], descriptors: &[BorrowedFd
 /// # Errors
 /// `EAGAIN` when there is nothing yet, else what recvmsg(2) says.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> nix::Result<usize> {
+    receive_with(socket, buffer, descriptors, libc::MSG_DONTWAIT)
+}
+
+/// The same, but waits on a socket that [`set_waiting`] has prepared: `EAGAIN` when there was nothing in its time.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_waiting(socket: impl AsFd, buffer: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> nix::Result<usize> {
+    receive_with(socket, buffer, descriptors, 0)
+}
+
+/// Prepares a socket for [`receive_waiting`], which then waits at most `timeout`.
+///
+/// # Errors
+/// What fcntl(2) or setsockopt(2) say.
+pub fn set_waiting(socket: impl AsFd, timeout: Duration) -> nix::Result<()> {
+    use nix::sys::time::{TimeVal, TimeValLike};
+    let limit = TimeVal::microseconds(i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1));
+    setsockopt(&socket, sockopt::ReceiveTimeout, &limit)?;
+    nix::fcntl::fcntl(&socket, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()))?;
+    Ok(())
+}
+
+fn receive_with(socket: impl AsFd, buffer: &mut [u8], descriptors: &mut Vec<OwnedFd>, waiting: libc::c_int) -> nix::Result<usize> {
     let mut space = ControlSpace([0; 64]);
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: a msghdr of zeros is valid: no address, no octets, no control message.
@@ -186,7 +210,7 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8], descriptors: &mut Vec<Owned
     message.msg_iovlen = 1;
     message.msg_control = (&raw mut space).cast();
     message.msg_controllen = size_of::<ControlSpace>();
-    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    let flags = waiting | libc::MSG_CMSG_CLOEXEC;
     let received = loop {
         // SAFETY: everything the header points to is ours, as long as it says, and lives until the call returns.
         let received = unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut message, flags) };

@@ -64,6 +64,8 @@ pub struct RequestHead<'a> {
     pub filename: &'a [u8],
     /// Whether a changed script is loaded again (`WSGIScriptReloading`).
     pub script_reloading: bool,
+    /// The script's modification time as httpd saw it for this request, in microseconds since the epoch; 0 where it did not look.
+    pub script_modified: i64,
     /// Whether paths are compared without regard to case (`WSGICaseSensitivity Off`).
     pub fold_case: bool,
     /// Whether the request leaves the inactivity timer alone (`WSGIIgnoreActivity`).

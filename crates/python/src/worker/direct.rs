@@ -38,42 +38,47 @@ impl Kept {
 pub(super) struct Direct {
     /// Where httpd's children connect to.
     pub(super) listener: Private,
-    waiting: Mutex<Vec<Option<Private>>>,
+    waiting: Box<[Mutex<Option<Private>>]>,
 }
+
+/// Descriptors from here on are not kept: nobody has so many httpd children.
+const PLACES: usize = 8192;
 
 impl Direct {
     /// No connections yet.
     pub(super) fn new(listener: Private) -> Self {
-        Self { listener, waiting: Mutex::new(Vec::new()) }
+        Self { listener, waiting: (0..PLACES).map(|_| Mutex::new(None)).collect() }
     }
 
     /// Keeps a new connection.
     pub(super) fn keep(&self, epoll: &Epoll, connection: Private) {
         let kept = Kept::of(&connection);
-        let mut waiting = self.waiting.lock();
+        let Some(place) = self.waiting.get(kept.0) else { return };
+        let mut place = place.lock();
         // Under the lock, so that whoever is woken finds it.
         if epoll.add(&connection, kept.event()).is_ok() {
-            put(&mut waiting, kept, connection);
+            *place = Some(connection);
         }
     }
 
     /// Keeps a connection that was taken out, for its next request.
     pub(super) fn wait_again(&self, epoll: &Epoll, connection: Private) {
         let kept = Kept::of(&connection);
-        let mut waiting = self.waiting.lock();
+        let Some(place) = self.waiting.get(kept.0) else { return };
+        let mut place = place.lock();
         if epoll.modify(&connection, &mut kept.event()).is_ok() {
-            put(&mut waiting, kept, connection);
+            *place = Some(connection);
         }
     }
 
     /// Takes a connection out; `None` if somebody else has.
     pub(super) fn take(&self, kept: Kept) -> Option<Private> {
-        self.waiting.lock().get_mut(kept.0)?.take()
+        self.waiting.get(kept.0)?.lock().take()
     }
 
     /// Takes some connection out for good.
     pub(super) fn take_any(&self, epoll: &Epoll) -> Option<Private> {
-        let connection = self.waiting.lock().iter_mut().find_map(Option::take)?;
+        let connection = self.waiting.iter().find_map(|place| place.lock().take())?;
         let _was_added = epoll.delete(&connection);
         Some(connection)
     }
@@ -92,11 +97,4 @@ impl Direct {
         let frame = Header { kind: Kind::Closing, length: 0, request: 0 }.encode();
         let _closed_anyway = sys::socket::send(&connection, &[IoSlice::new(&frame)], &[]);
     }
-}
-
-fn put(waiting: &mut Vec<Option<Private>>, kept: Kept, connection: Private) {
-    if waiting.len() <= kept.0 {
-        waiting.resize_with(kept.0 + 1, || None);
-    }
-    waiting[kept.0] = Some(connection);
 }

@@ -98,6 +98,7 @@ pub(crate) fn head() -> RequestHead<'static> {
         application_group: b"",
         filename: b"/srv/hello.wsgi",
         script_reloading: true,
+        script_modified: 0,
         fold_case: false,
         ignore_activity: false,
         https: false,
