@@ -78,10 +78,12 @@ fn trust<'r>(request: &Request<'r>, names: &Names<'r>, pairs: &mut Vec<Pair<'r>>
 
 /// `HTTP_*`, `CONTENT_TYPE` and `CONTENT_LENGTH`.
 fn headers<'r>(request: &Request<'r>, pass_authorization: bool, pairs: &mut Vec<Pair<'r>>) {
+    let cgi_passes = request.passes_authorization();
     for (name, value) in request.headers().iter() {
-        let is_secret = name.eq_ignore_ascii_case(b"Authorization") && !pass_authorization;
+        let is_secret = (name.eq_ignore_ascii_case(b"Authorization") && !pass_authorization && !cgi_passes)
+            || (name.eq_ignore_ascii_case(b"Proxy-Authorization") && !cgi_passes);
         // "Proxy" would become HTTP_PROXY, which HTTP clients take for their configuration (httpoxy).
-        if is_secret || name.eq_ignore_ascii_case(b"Proxy-Authorization") || name.eq_ignore_ascii_case(b"Proxy") {
+        if is_secret || name.eq_ignore_ascii_case(b"Proxy") {
             continue;
         }
         pairs.push(Pair { name: key(request, name), value });

@@ -25,6 +25,9 @@ static GROUPS: ffi::authz_provider =
 const REMOTE_HOST: c_int = 0;
 const SATISFY_ANY: c_int = 1;
 
+/// `AP_CGI_PASS_AUTH_ON`.
+const PASSED: std::ffi::c_uint = 1;
+
 /// What a `Require` line is for, as far as it changes what a failure means.
 static PLAIN: u8 = 0;
 static NEGATED: u8 = 1;
@@ -170,6 +173,16 @@ impl<'r> Request<'r> {
     pub(crate) fn may_satisfy_by_user(&self) -> bool {
         // SAFETY: the request is live.
         unsafe { ffi::ap_satisfies(self.raw()) == SATISFY_ANY && ffi::ap_some_auth_required(self.raw()) != 0 }
+    }
+
+    /// Whether `CGIPassAuth On` holds: scripts see the client's credentials.
+    pub(crate) fn passes_authorization(&self) -> bool {
+        // Before 2.4.13 the record ends before this.
+        if super::server::version() < (2, 4, 13) {
+            return false;
+        }
+        // SAFETY: the core has a record for each directory, which lives as long as the request; fields were only added at its end.
+        unsafe { (*ffi::ap_get_core_module_config(self.fields().per_dir_config).cast::<ffi::core_dir_config>()).cgi_pass_auth() == PASSED }
     }
 
     /// Names the authenticated user.

@@ -51,7 +51,8 @@ def answer(environ, name):
 def allow_access(environ, host):
     query = environ["QUERY_STRING"]
     if query == "environ":
-        print("\n".join(f"KEY {key}={value!r}" for key, value in sorted(environ.items())), file=environ["wsgi.errors"])
+        for key, value in sorted(environ.items()):
+            print(f"KEY {key}={value!r}", file=environ["wsgi.errors"])
         print(f"KEY host={host!r}", file=environ["wsgi.errors"])
         return True
     if query == "keep":
