@@ -161,10 +161,10 @@ mod tests {
         let mut settings = settings();
         settings.lang = Some(Octets::from(b"en_GB.UTF-8".to_vec()));
         settings.python.hash_seed = Some("7".to_owned());
-        let account = Account { name: "app".to_owned(), home: PathBuf::from("/home/app") };
+        let account = Account { name: "app".to_owned(), home: PathBuf::from("/srv/app") };
         let base = [("PATH", "/bin"), ("USER", "root"), ("LANG", "C")].map(|(name, value)| (name.into(), value.into()));
         let environment = environment(base, &settings, Some(&account)).expect("no NUL");
-        assert_eq!(words(&environment), ["PATH=/bin", "HOME=/home/app", "USER=app", "LANG=en_GB.UTF-8", "PYTHONHASHSEED=7"]);
+        assert_eq!(words(&environment), ["PATH=/bin", "HOME=/srv/app", "USER=app", "LANG=en_GB.UTF-8", "PYTHONHASHSEED=7"]);
     }
 
     #[test]
