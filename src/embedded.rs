@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 use wire::access::{Answer, Question};
 use wire::codes;
 use wire::head::{RequestHead, ResponseHead};
@@ -30,9 +32,18 @@ enum Host {
     /// Not asked for yet, with what it will be started with.
     Waiting(Box<EmbeddedSettings>),
     /// It runs.
-    Running(&'static HostTable),
+    Running(Running),
     /// It could not be started, or has ended; the log has the reason.
     Failed,
+}
+
+/// Python, and the thread that is its main thread: it starts Python and ends it, and does nothing in between. httpd's own threads may
+/// end before Python does.
+struct Running {
+    table: &'static HostTable,
+    /// Told, or dropped, when Python is to end.
+    end: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 static HOST: Mutex<Option<Host>> = Mutex::new(None);
@@ -49,25 +60,50 @@ pub(crate) fn start() -> bool {
 
 /// Ends the host in order, at the end of the child.
 pub(crate) fn stop() {
-    if let Some(Host::Running(table)) = HOST.lock().replace(Host::Failed) {
-        // SAFETY: the table is the host's and its library is never unloaded; httpd's threads serve no more.
-        unsafe { (table.stop)() }
+    let host = HOST.lock().replace(Host::Failed);
+    if let Some(Host::Running(Running { end, thread, .. })) = host {
+        drop(end);
+        // A panic in it has been logged.
+        let _ended = thread.join();
     }
 }
 
 fn running() -> Option<&'static HostTable> {
     let mut host = HOST.lock();
     if let Some(Host::Waiting(settings)) = &*host {
-        let started = load(settings);
+        let started = start_thread(settings);
         if let Err(error) = &started {
             log::main_server(codes::PYTHON_START.level, &codes::PYTHON_START.line(error));
         }
         *host = Some(started.map_or(Host::Failed, Host::Running));
     }
     match &*host {
-        Some(Host::Running(table)) => Some(table),
+        Some(Host::Running(running)) => Some(running.table),
         _ => None,
     }
+}
+
+/// Starts Python on a thread of its own, which takes no signal: those are for httpd.
+fn start_thread(settings: &EmbeddedSettings) -> Result<Running, LoadError> {
+    let settings = settings.clone();
+    let (end, ended) = mpsc::channel::<()>();
+    let (told, result) = mpsc::channel();
+    let blocked = sys::signals::block_all().map_err(LoadError::Signals)?;
+    let thread = std::thread::Builder::new().name("wsgi-python".to_owned()).spawn(move || {
+        let loaded = load(&settings);
+        let table = loaded.as_ref().ok().copied();
+        let _heard = told.send(loaded);
+        if let Some(table) = table {
+            // Nothing is ever sent: the other end is dropped.
+            let _dropped = ended.recv();
+            // SAFETY: the table is the host's and its library is never unloaded; httpd's threads serve no more.
+            unsafe { (table.stop)() }
+        }
+    });
+    drop(blocked);
+    let thread = thread.map_err(LoadError::Thread)?;
+    let table = result.recv().map_err(|_| LoadError::Start)??;
+    Ok(Running { table, end, thread })
 }
 
 /// Why there is no Python in this child.
@@ -83,6 +119,10 @@ enum LoadError {
     Settings(#[from] wire::control::EncodeError),
     #[error("Python did not start; the lines before this one say why")]
     Start,
+    #[error("the thread for Python cannot be started: {0}")]
+    Thread(std::io::Error),
+    #[error("signals cannot be kept from the thread for Python: {0}")]
+    Signals(sys::nix::Error),
 }
 
 fn load(settings: &EmbeddedSettings) -> Result<&'static HostTable, LoadError> {

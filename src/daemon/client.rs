@@ -174,6 +174,8 @@ struct Conversation<'g, 'r> {
     deadline: Option<Instant>,
     /// Since when nothing has been heard of the worker.
     heard: Option<Instant>,
+    /// Whether the client has a socket of its own: not a stream of HTTP/2.
+    has_client_socket: bool,
     /// Whether the client's end is closed, which is reported for ever.
     client_hung_up: bool,
 }
@@ -233,11 +235,13 @@ impl<'g, 'r> Conversation<'g, 'r> {
             deaf: false,
             deadline,
             heard: None,
+            has_client_socket: false,
             client_hung_up: false,
         }
     }
 
     fn run(mut self, request: &mut Request<'r>) -> Result<Status, Refusal> {
+        self.has_client_socket = request.client_socket().is_some();
         let counters = Counters::view(&self.group.counters);
         let direct = counters.and_then(|counters| self.group.connections.take(&counters));
         self.route = Some(match direct {
@@ -394,6 +398,10 @@ impl<'g, 'r> Conversation<'g, 'r> {
 
     /// Waits until something can be done, and does what is for the client.
     fn wait(&mut self, request: &Request<'r>, streams: bool) -> Option<Ending> {
+        // httpd that stops closes its clients' sockets under the requests that are being served.
+        if self.has_client_socket && request.client_socket().is_none() {
+            return Some(Ending::Client(PassError::ClientGone));
+        }
         let queued = self.deadline.filter(|_| !self.began);
         let heard = self.heard.get_or_insert_with(Instant::now);
         let silent = *heard + self.group.front.socket_timeout;
@@ -426,7 +434,6 @@ impl<'g, 'r> Conversation<'g, 'r> {
         if worker.intersects(PollFlags::POLLIN) || (spooled && client.intersects(PollFlags::POLLOUT)) {
             self.heard = None;
         }
-        // httpd that stops closes its clients' sockets under the requests that are being served.
         if client.intersects(PollFlags::POLLNVAL) {
             return Some(Ending::Client(PassError::ClientGone));
         }

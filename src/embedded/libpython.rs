@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_missing_home_is_named() {
-        let error = find(Some(Path::new("/no/such/home")), |_| true).expect_err("nothing there");
-        assert!(error.to_string().contains("/no/such/home/bin/python3"), "{error}");
+        let error = find(Some(Path::new("/no/such/prefix")), |_| true).expect_err("nothing there");
+        assert!(error.to_string().contains("/no/such/prefix/bin/python3"), "{error}");
     }
 }

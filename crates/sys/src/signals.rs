@@ -20,6 +20,24 @@ static OWNER: AtomicI32 = AtomicI32::new(0);
 /// The readable end: it becomes readable when a watched signal has come.
 pub struct Signals(OwnedFd);
 
+/// No signal reaches the thread, nor threads that it starts, until this is dropped.
+pub struct Blocked(nix::sys::signal::SigSet);
+
+/// Keeps all signals from the calling thread.
+///
+/// # Errors
+/// What pthread_sigmask(3) says.
+pub fn block_all() -> nix::Result<Blocked> {
+    use nix::sys::signal::{SigSet, SigmaskHow};
+    Ok(Blocked(SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?))
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        let _was_so_before = self.0.thread_set_mask();
+    }
+}
+
 /// Takes these signals from their former handlers, for the rest of the process's life. Called once in a process.
 ///
 /// # Errors
