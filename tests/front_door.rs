@@ -1,6 +1,6 @@
 //! What a user types: `make run`, `make install`. The goals that build are not called again; what they call is.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -40,6 +40,11 @@ fn run_serves_what_it_prints_and_leaves_nothing() {
     assert_eq!(ask("/").status, 200);
     assert_eq!(ask("/static/style.css").header("Content-Type"), Some("text/css"));
 
+    // The script says so when it has seen httpd answer, which may be after we have.
+    let mut output = BufReader::new(run.stdout.take().expect("it is piped"));
+    let mut said = String::new();
+    while !said.contains("Ctrl-C stops it") && output.read_line(&mut said).expect("it writes text") > 0 {}
+
     // As a terminal does on Ctrl-C.
     kill(Pid::from_raw(-i32::try_from(run.id()).expect("a process number is small")), Signal::SIGINT).expect("the group is there");
     let ended = wait_until(Duration::from_secs(15), || run.try_wait().expect("our own child"));
@@ -47,8 +52,7 @@ fn run_serves_what_it_prints_and_leaves_nothing() {
         run.kill().expect("our own child");
     }
     assert!(ended.is_some_and(|status| status.success()), "it does not end on Ctrl-C: {ended:?}");
-    let mut said = String::new();
-    run.stdout.take().expect("it is piped").read_to_string(&mut said).expect("it writes text");
+    output.read_to_string(&mut said).expect("it writes text");
     for url in ["/embedded", "/daemon", "/static/style.css"] {
         assert!(said.contains(&format!("http://localhost:{port}{url}")), "{said}");
     }
