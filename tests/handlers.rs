@@ -89,3 +89,23 @@ fn httpds_record_is_passed_in_its_own_process_only() {
         }
     }
 }
+
+#[test]
+fn htaccess_files_may_not_choose_what_the_server_runs() {
+    for directive in ["WSGIHandlerScript page /srv/other/users.py", "WSGIDispatchScript /srv/other/users.py"] {
+        let httpd = Httpd::new(Mode::Embedded)
+            .app("hello.wsgi")
+            .config("<Directory ${APPS}>\nAllowOverride All\n</Directory>")
+            .file("apps/.htaccess", directive)
+            .expect_log("not allowed here")
+            .start();
+        assert_eq!(httpd.get("/").status, 500, "{directive}");
+    }
+    only_ours!("WSGIPassApacheRequest is refused in .htaccess, though documented there");
+    let httpd = Httpd::new(Mode::Embedded)
+        .app("record.wsgi")
+        .config("<Directory ${APPS}>\nAllowOverride FileInfo\n</Directory>")
+        .file("apps/.htaccess", "WSGIPassApacheRequest On\n")
+        .start();
+    assert!(httpd.get("/").text().starts_with("<capsule object"));
+}

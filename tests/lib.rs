@@ -21,6 +21,7 @@ mod handlers;
 mod hello;
 mod homes;
 mod input;
+mod interpreters;
 mod lifecycle;
 mod logging;
 mod mapping;

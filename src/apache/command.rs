@@ -5,7 +5,7 @@ use super::pool::{self, Pool, c_string};
 use super::regex::Regex;
 use super::{ffi, module};
 use crate::config::alias::Pattern;
-use crate::config::directives::{Apply, Context, DIRECTIVES, Definition, ServerKey, Site, System, Target};
+use crate::config::directives::{Apply, Context, DIRECTIVES, Definition, DirectiveError, ServerKey, Site, System, Target};
 use crate::config::options::DirOptions;
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
@@ -118,12 +118,30 @@ fn walk(parameters: &mut ffi::cmd_parms) -> Result<(), String> {
     // configuration anew.
     unsafe {
         let inner = (*parameters.directive).first_child;
+        if let Some(refused) = foreign(inner) {
+            return Err(refused);
+        }
         let refused = pool::octets(ffi::ap_walk_config(inner, parameters, parameters.context));
         if let Some(global) = ffi::ap_server_conf.as_mut().and_then(|main| (*module::server_config(main)).global.as_deref_mut()) {
             global.close_block();
         }
         refused.map_or(Ok(()), |text| Err(String::from_utf8_lossy(text).into_owned()))
     }
+}
+
+/// What is said of the first directive in a container that is not one of its own; ours are refused by their definitions.
+///
+/// # Safety
+/// `first` is null or a live directive of the tree that httpd has built.
+unsafe fn foreign(first: *const ffi::ap_directive_t) -> Option<String> {
+    // SAFETY: by this function's contract; siblings and names live as long as the tree.
+    let names = unsafe {
+        std::iter::successors(first.as_ref(), |directive| directive.next.as_ref()).filter_map(|directive| pool::octets(directive.directive))
+    };
+    let is_ours = |name: &[u8]| DIRECTIVES.iter().any(|ours| ours.name.to_bytes().eq_ignore_ascii_case(name));
+    let refused = names.into_iter().find(|name| !is_ours(name))?;
+    let directive = String::from_utf8_lossy(refused).trim_start_matches('<').to_owned();
+    Some(DirectiveError::NotInBlock { directive }.to_string())
 }
 
 fn place(parameters: &ffi::cmd_parms) -> (String, u32) {

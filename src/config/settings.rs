@@ -3,8 +3,8 @@
 pub(crate) mod group;
 pub(crate) mod request;
 
-use super::options::{Global, GroupMention, Place};
-use wire::settings::{Import, Octets, Python, Server};
+use super::options::{Block, Global, GroupMention, Place};
+use wire::settings::{Import, InterpreterBlock, Octets, Python, Server};
 
 impl Global {
     /// Python's settings in embedded mode.
@@ -22,9 +22,29 @@ impl Global {
             restrict_stdin: self.interpreter.restrict_stdin.unwrap_or(false),
             restrict_stdout: self.interpreter.restrict_stdout.unwrap_or(false),
             restrict_signal: self.interpreter.restrict_signal.unwrap_or(true),
+            own_gil: self.interpreter.per_interpreter_gil.unwrap_or(false),
+            blocks: self.blocks_of(b""),
             destroy_interpreter: self.destroy_interpreter.unwrap_or(true),
             server,
         }
+    }
+
+    /// What `<WSGIInterpreterOptions>` says for the processes of the group `name`, the empty name being embedded mode. What has more
+    /// selectors comes later and counts more; among equals the last in the file does.
+    pub(super) fn blocks_of(&self, name: &[u8]) -> Vec<InterpreterBlock> {
+        let mut blocks: Vec<&Block> =
+            self.blocks.iter().filter(|block| block.process_group.as_ref().is_none_or(|group| group == name)).collect();
+        blocks.sort_by_key(|block| usize::from(block.process_group.is_some()) + usize::from(block.application_group.is_some()));
+        let resolve = |block: &Block| InterpreterBlock {
+            application_group: block.application_group.clone().map(Octets::from),
+            own_gil: block.options.per_interpreter_gil,
+            switch_interval: block.options.switch_interval,
+            path: block.options.python_path.clone().unwrap_or_default().into_iter().map(Octets::from).collect(),
+            restrict_stdin: block.options.restrict_stdin,
+            restrict_stdout: block.options.restrict_stdout,
+            restrict_signal: block.options.restrict_signal,
+        };
+        blocks.into_iter().map(resolve).collect()
     }
 
     /// The scripts that a process of the group `name` loads at its start, in order; the empty name is embedded mode.
@@ -119,6 +139,8 @@ pub(crate) mod tests {
             restrict_stdin: false,
             restrict_stdout: false,
             restrict_signal: true,
+            own_gil: false,
+            blocks: Vec::new(),
             destroy_interpreter: true,
             server: server(),
         };
@@ -132,6 +154,53 @@ pub(crate) mod tests {
         assert_eq!(python.path, [Octets::from(b"/a".to_vec()), Octets::from(b"/b".to_vec())]);
         assert_eq!((python.switch_interval, python.restrict_signal), (Some(0.01), false));
         assert_eq!(python.home, Some(Octets::from(b"/venv".to_vec())));
+    }
+
+    const CONTAINERS: [&[&str]; 4] = [
+        &["<WSGIInterpreterOptions process-group=app application-group=x>", "WSGIPythonPath /both", "WSGIRestrictStdin Off"],
+        &["<WSGIInterpreterOptions application-group=x>", "WSGIPythonPath /x", "WSGIRestrictStdin On", "WSGISwitchInterval 0.2"],
+        &["<WSGIInterpreterOptions >", "WSGIPythonPath /any", "WSGIPerInterpreterGIL On", "WSGISwitchInterval 0.1"],
+        &["<WSGIInterpreterOptions process-group=other>", "WSGIPythonPath /other"],
+    ];
+
+    fn containers(more: &[&str]) -> Global {
+        let mut reader = read(more);
+        for lines in CONTAINERS {
+            lines.iter().for_each(|line| {
+                reader.read(line);
+            });
+            reader.global.close_block();
+        }
+        reader.global
+    }
+
+    #[test]
+    fn the_more_specific_container_counts_more() {
+        let global = containers(&["WSGIDaemonProcess app python-path=/base", "WSGIRestrictSignal Off"]);
+        let python = global.groups[0].python(&global, server());
+        let x = python.interpreter(b"x");
+        let path: Vec<&[u8]> = x.path.iter().flat_map(|layer| layer.iter().map(|directory| directory.as_slice())).collect();
+        assert_eq!(path, [&b"/base"[..], b"/any", b"/x", b"/both"]);
+        assert_eq!((x.restrict_stdin, x.restrict_signal, x.own_gil), (false, false, true));
+        assert_eq!((x.switch_interval, x.interval_is_own), (Some(0.2), true));
+        let main = python.interpreter(b"");
+        assert_eq!((main.path.len(), main.restrict_stdin, main.switch_interval, main.interval_is_own), (2, false, Some(0.1), false));
+    }
+
+    #[test]
+    fn a_groups_own_interval_counts_more_than_that_of_all_groups() {
+        let global = containers(&["WSGIDaemonProcess app switch-interval=0.5", "WSGISwitchInterval 0.05"]);
+        let python = global.groups[0].python(&global, server());
+        assert_eq!(python.interpreter(b"").switch_interval, Some(0.5));
+        assert_eq!(python.interpreter(b"x").switch_interval, Some(0.2));
+        assert_eq!(global.embedded_python(server()).interpreter(b"").switch_interval, Some(0.1));
+    }
+
+    #[test]
+    fn an_application_group_with_options_of_its_own_keeps_to_its_interpreter() {
+        let global = containers(&["WSGIDaemonProcess app", "WSGIDaemonProcess other"]);
+        assert!(global.groups[0].uses_global(&global));
+        assert!(!read(&["WSGIDaemonProcess app"]).global.groups[0].uses_global(&Global::default()));
     }
 
     #[test]

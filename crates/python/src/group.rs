@@ -4,13 +4,14 @@
 
 use crate::host::{HostSettings, Mode};
 use crate::module::State;
-use crate::python::{Interpreter, InterpreterError, Report, attach};
+use crate::python::{Gil, Interpreter, InterpreterError, Report, attach, runtime};
 use crate::report::Place;
 use crate::script::Scripts;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::codes;
 use wire::log::Level;
+use wire::settings::InterpreterOptions;
 
 /// An application group.
 pub(crate) struct Group {
@@ -36,21 +37,25 @@ pub(crate) enum GroupError {
 impl Group {
     /// The group that lives in the main interpreter.
     pub(crate) fn main(main: &Arc<Interpreter>, settings: &HostSettings) -> Result<Self, GroupError> {
-        Self::prepare(Arc::clone(main), settings, "main interpreter", "")
+        Self::prepare(Arc::clone(main), settings, &settings.python.interpreter(b""), "main interpreter", "")
     }
 
     /// A group with a sub-interpreter of its own. Creations must not overlap; the calling thread is in no interpreter.
-    pub(crate) fn create(main: &Arc<Interpreter>, settings: &HostSettings, name: &str) -> Result<Self, GroupError> {
+    pub(crate) fn create(main: &Arc<Interpreter>, settings: &HostSettings, name: &[u8]) -> Result<Self, GroupError> {
+        let mut options = settings.python.interpreter(name);
+        let name = &latin1(name);
         let place = format!("sub-interpreter '{name}'");
-        settings.log.log(Level::Info, &format!("Creating {place} {}.", process(&settings.mode)));
-        let interpreter = match Interpreter::create(main) {
+        let gil = gil(settings, &mut options, &place);
+        let with = if gil == Gil::Own { " with own GIL" } else { "" };
+        settings.log.log(Level::Info, &format!("Creating {place} {}{with}.", process(&settings.mode)));
+        let interpreter = match Interpreter::create(main, gil) {
             Ok(interpreter) => interpreter,
             Err(error) => {
                 settings.log.log(codes::SUB_INTERPRETER.level, &codes::SUB_INTERPRETER.line(format!("{place}: {error}")));
                 return Err(error.into());
             }
         };
-        let group = Self::prepare(Arc::clone(&interpreter), settings, &place, name);
+        let group = Self::prepare(Arc::clone(&interpreter), settings, &options, &place, name);
         if group.is_err() {
             // It is tried again for the next request, in a fresh interpreter; if this one cannot be ended, it stays behind, unused.
             let _unused = interpreter.end(Duration::from_secs(1));
@@ -58,10 +63,16 @@ impl Group {
         group
     }
 
-    fn prepare(interpreter: Arc<Interpreter>, settings: &HostSettings, place: &str, name: &str) -> Result<Self, GroupError> {
+    fn prepare(
+        interpreter: Arc<Interpreter>,
+        settings: &HostSettings,
+        options: &InterpreterOptions<'_>,
+        place: &str,
+        name: &str,
+    ) -> Result<Self, GroupError> {
         let place = Place { interpreter: place.to_owned(), process: process(&settings.mode) };
         let state = attach(&interpreter, |py| {
-            State::prepare(py, settings, place.clone(), name).map_err(|exception| {
+            State::prepare(py, settings, options, place.clone(), name).map_err(|exception| {
                 let (sink, report) = (&settings.log, exception.report(py));
                 sink.log(codes::PREPARE.level, &codes::PREPARE.line(format!("cannot prepare {place}")));
                 sink.log(codes::SET_UP.level, &codes::SET_UP.line(format!("{} exception raised preparing {place}", report.type_name)));
@@ -75,6 +86,30 @@ impl Group {
             None => Err(GroupError::Interpreter(InterpreterError::Stopped)),
         }
     }
+}
+
+/// Which lock a sub-interpreter gets, and what of its options goes with that.
+fn gil(settings: &HostSettings, options: &mut InterpreterOptions<'_>, place: &str) -> Gil {
+    if options.own_gil {
+        let (major, minor) = runtime::version();
+        if (major, minor) >= Gil::OWN_SINCE {
+            return Gil::Own;
+        }
+        let what = format!("{place} shares the lock of the main interpreter, because Python {major}.{minor} runs it");
+        settings.log.log(codes::OWN_GIL.level, &codes::OWN_GIL.line(what));
+    }
+    // The interval belongs to the lock, so it is the main interpreter's.
+    if let (true, Some(seconds)) = (options.interval_is_own, options.switch_interval) {
+        let what = format!("the switch interval of {seconds} s is not set for {place}, which shares the lock of the main interpreter");
+        settings.log.log(codes::SHARED_INTERVAL.level, &codes::SHARED_INTERVAL.line(what));
+    }
+    options.switch_interval = None;
+    Gil::Shared
+}
+
+/// Octets as text, a character each.
+pub(crate) fn latin1(octets: &[u8]) -> String {
+    octets.iter().copied().map(char::from).collect()
 }
 
 /// The process in the words of log lines.

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use crate::access;
-use crate::group::{self, Group, GroupError};
+use crate::group::{self, Group, GroupError, latin1};
 use crate::lend::lend;
 use crate::module::{State, events};
 use crate::python::{Attached, Interpreter, Object, attach, runtime};
@@ -286,7 +286,7 @@ impl Host {
         if let Some(group) = self.groups.read().get(name) {
             return Ok(Arc::clone(group));
         }
-        let group = Arc::new(Group::create(&self.main, &self.settings, &latin1(name))?);
+        let group = Arc::new(Group::create(&self.main, &self.settings, name)?);
         self.groups.write().insert(name.to_vec(), Arc::clone(&group));
         Ok(group)
     }
@@ -311,10 +311,6 @@ impl Host {
             }
         }
     }
-}
-
-fn latin1(octets: &[u8]) -> String {
-    octets.iter().copied().map(char::from).collect()
 }
 
 /// Makes a panic one line in the log.

@@ -20,7 +20,7 @@ use crate::wsgi::response::Adapter;
 use functions::Functions;
 use std::sync::Arc;
 use wire::MOD_WSGI_VERSION;
-use wire::settings::Python;
+use wire::settings::{InterpreterOptions, Python};
 
 /// Our own name and version, `mod_wsgi.implementation`.
 const IMPLEMENTATION: &str = concat!("mod_wsgi-rust/", env!("CARGO_PKG_VERSION"));
@@ -64,7 +64,13 @@ pub(crate) struct State {
 
 impl State {
     /// Prepares the current interpreter for the application group `group`.
-    pub(crate) fn prepare(py: Attached<'_>, settings: &HostSettings, place: Place, group: &str) -> Result<Arc<Self>, Exception> {
+    pub(crate) fn prepare(
+        py: Attached<'_>,
+        settings: &HostSettings,
+        options: &InterpreterOptions<'_>,
+        place: Place,
+        group: &str,
+    ) -> Result<Arc<Self>, Exception> {
         let file_wrapper = Type::<FileWrapper>::new(py)?;
         let flags = Flags { multithread: settings.multithread, multiprocess: settings.multiprocess, run_once: settings.run_once };
         let state = Arc::new(Self {
@@ -87,7 +93,7 @@ impl State {
             daemon: settings.mode != Mode::Embedded,
         });
         state.fill_module(py, settings, group)?;
-        state.run_script(py, settings)?;
+        state.run_script(py, settings, options)?;
         Ok(state)
     }
 
@@ -116,13 +122,13 @@ impl State {
     }
 
     /// Executes `prepare.py`, which does what is said best in Python.
-    fn run_script(self: &Arc<Self>, py: Attached<'_>, settings: &HostSettings) -> Result<(), Exception> {
+    fn run_script(self: &Arc<Self>, py: Attached<'_>, settings: &HostSettings, options: &InterpreterOptions<'_>) -> Result<(), Exception> {
         let globals = py.dict()?;
         globals.dict_set_name(py, c"__name__", &py.text("mod_wsgi_prepare")?)?;
         globals.dict_set_name(py, c"mod_wsgi", &self.module)?;
         globals.dict_set_name(py, c"stderr", &self.streams.wrap(py, Log::of_process("<stderr>", &self.sink))?)?;
         globals.dict_set_name(py, c"stdout", &self.streams.wrap(py, Log::of_process("<stdout>", &self.sink))?)?;
-        globals.dict_set_name(py, c"settings", &script_settings(py, settings)?)?;
+        globals.dict_set_name(py, c"settings", &script_settings(py, settings, options)?)?;
         functions::add_private(py, self, &globals)?;
         let file = py.text("<mod_wsgi prepare.py>")?;
         py.execute(&py.compile(&py.text(include_str!("module/prepare.py"))?, &file)?, &globals)
@@ -130,11 +136,16 @@ impl State {
 }
 
 /// The settings that `prepare.py` reads.
-fn script_settings(py: Attached<'_>, settings: &HostSettings) -> Result<Object, Exception> {
-    let Python { path, eggs, switch_interval, restrict_stdin, restrict_stdout, restrict_signal, server, .. } = &settings.python;
+fn script_settings(py: Attached<'_>, settings: &HostSettings, options: &InterpreterOptions<'_>) -> Result<Object, Exception> {
+    let Python { eggs, server, .. } = &settings.python;
+    let InterpreterOptions { switch_interval, path, restrict_stdin, restrict_stdout, restrict_signal, .. } = options;
     let dict = py.dict()?;
-    let names = path.iter().map(|name| py.file_name(name)).collect::<Result<Vec<_>, _>>()?;
-    dict.dict_set_name(py, c"path", &py.list(&names.iter().collect::<Vec<_>>())?)?;
+    let layers = py.list(&[])?;
+    for layer in path {
+        let names = layer.iter().map(|name| py.file_name(name)).collect::<Result<Vec<_>, _>>()?;
+        layers.list_append(py, &py.list(&names.iter().collect::<Vec<_>>())?)?;
+    }
+    dict.dict_set_name(py, c"path", &layers)?;
     let optional = |octets: Option<&[u8]>| octets.map_or_else(|| Ok(py.none()), |octets| py.file_name(octets));
     dict.dict_set_name(py, c"eggs", &optional(eggs.as_ref().map(|eggs| eggs.as_slice()))?)?;
     let (daemon, home) = match &settings.mode {

@@ -19,6 +19,6 @@ pub(crate) mod extension;
 
 pub(crate) use class::{Class, Getter, GetterDef, Method, MethodDef, Type, bind};
 pub(crate) use error::{Exception, Report};
-pub(crate) use interpreter::{Interpreter, InterpreterError};
+pub(crate) use interpreter::{Gil, Interpreter, InterpreterError};
 pub(crate) use object::Object;
 pub(crate) use thread::{Attached, attach, release_this_thread};

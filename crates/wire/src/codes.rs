@@ -189,6 +189,10 @@ codes! {
     EXCEPTION = 174, Error, "The application raised an exception.", "";
     SYSTEM_EXIT = 175, Error, "The application raised SystemExit, which ends the request only.", "";
     SET_UP = 188, Error, "An exception was raised while an interpreter was prepared.", "";
+    OWN_GIL = 198, Warn, "WSGIPerInterpreterGIL has no effect: extension modules crash with locks of their own before Python 3.13.",
+        "use Python 3.13 or later, or remove WSGIPerInterpreterGIL";
+    SHARED_INTERVAL = 199, Warn, "A switch interval of one application group is not set, because interpreters share their lock.",
+        "set WSGIPerInterpreterGIL for the application group, or the interval for the whole process";
     EVENT_SYSTEM_EXIT = 190, Error, "A callback of an event raised SystemExit, which is ignored.", "";
     NO_CLOSE = 194, Error, "The attribute 'close' of a response could not be looked up.", "";
 }

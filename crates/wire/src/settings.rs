@@ -40,10 +40,82 @@ pub struct Python {
     pub restrict_stdout: bool,
     /// See `restrict_stdin`.
     pub restrict_signal: bool,
+    /// Whether each sub-interpreter has a lock of its own (`WSGIPerInterpreterGIL`).
+    pub own_gil: bool,
+    /// What `<WSGIInterpreterOptions>` says for this process, the more specific later.
+    pub blocks: Vec<InterpreterBlock>,
     /// Whether interpreters are ended in order at exit (`WSGIDestroyInterpreter`).
     pub destroy_interpreter: bool,
     /// What the host itself says to `mod_wsgi`'s users.
     pub server: Server,
+}
+
+/// Options of some interpreters of a process; what is unset is as for all others.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InterpreterBlock {
+    /// The application group for which they are; `None` is any.
+    pub application_group: Option<Octets>,
+    /// `WSGIPerInterpreterGIL`.
+    pub own_gil: Option<bool>,
+    /// `WSGISwitchInterval`, in seconds.
+    pub switch_interval: Option<f64>,
+    /// `WSGIPythonPath`: goes before what is there.
+    pub path: Vec<Octets>,
+    /// `WSGIRestrictStdin`.
+    pub restrict_stdin: Option<bool>,
+    /// `WSGIRestrictStdout`.
+    pub restrict_stdout: Option<bool>,
+    /// `WSGIRestrictSignal`.
+    pub restrict_signal: Option<bool>,
+}
+
+/// The options of one interpreter, resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InterpreterOptions<'p> {
+    /// Whether a sub-interpreter has a lock of its own.
+    pub own_gil: bool,
+    /// `sys.setswitchinterval`, in seconds.
+    pub switch_interval: Option<f64>,
+    /// Whether the interval is meant for this application group alone.
+    pub interval_is_own: bool,
+    /// Directories for `sys.path`, a list per place where they were written; each goes before those that come earlier.
+    pub path: Vec<&'p [Octets]>,
+    /// Whether `sys.stdin` is taken from the application.
+    pub restrict_stdin: bool,
+    /// Whether `sys.stdout` is.
+    pub restrict_stdout: bool,
+    /// Whether `signal.signal` is.
+    pub restrict_signal: bool,
+}
+
+impl Python {
+    /// The options of the interpreter of an application group; the empty name is the main interpreter.
+    #[must_use]
+    pub fn interpreter(&self, application_group: &[u8]) -> InterpreterOptions<'_> {
+        let mut options = InterpreterOptions {
+            own_gil: self.own_gil,
+            switch_interval: self.switch_interval,
+            interval_is_own: false,
+            path: vec![&self.path],
+            restrict_stdin: self.restrict_stdin,
+            restrict_stdout: self.restrict_stdout,
+            restrict_signal: self.restrict_signal,
+        };
+        let matches = |block: &&InterpreterBlock| block.application_group.as_ref().is_none_or(|group| group == application_group);
+        for block in self.blocks.iter().filter(matches) {
+            options.own_gil = block.own_gil.unwrap_or(options.own_gil);
+            if block.switch_interval.is_some() {
+                options.switch_interval = block.switch_interval;
+                options.interval_is_own = block.application_group.is_some();
+            }
+            options.path.push(&block.path);
+            options.restrict_stdin = block.restrict_stdin.unwrap_or(options.restrict_stdin);
+            options.restrict_stdout = block.restrict_stdout.unwrap_or(options.restrict_stdout);
+            options.restrict_signal = block.restrict_signal.unwrap_or(options.restrict_signal);
+        }
+        options.path.retain(|path| !path.is_empty());
+        options
+    }
 }
 
 /// Facts about the server for the `mod_wsgi` and `apache` modules.

@@ -9,7 +9,7 @@ pub(super) const INTERPRETER_OPTIONS: Definition = Definition {
     name: c"<WSGIInterpreterOptions",
     context: Context::Global,
     help: c"Container for options of the interpreters of a process-group= and application-group=; either left out is any.",
-    effect: Effect::NotYet(5),
+    effect: Effect::Works,
     apply: Apply::Block(interpreter_options),
 };
 
@@ -33,7 +33,7 @@ pub(super) const PER_INTERPRETER_GIL: Definition = Definition {
     name: c"WSGIPerInterpreterGIL",
     context: Context::GlobalOrBlock,
     help: c"Give each interpreter a lock of its own.",
-    effect: Effect::NotYet(5),
+    effect: Effect::Works,
     apply: Apply::Global(|site, raw, global| set(site, raw, &mut global.interpreter_options().per_interpreter_gil)),
 };
 

@@ -5,7 +5,7 @@ use crate::config::options::{DirOptions, MapHeadToGet, Mentions};
 
 pub(super) const PASS_APACHE_REQUEST: Definition = Definition {
     name: c"WSGIPassApacheRequest",
-    context: Context::Directory,
+    context: Context::FileInfo,
     help: c"Pass httpd's request to applications in embedded mode, as environ['apache.request_rec'].",
     effect: Effect::Works,
     apply: Apply::Directory(|site, raw, options, _| set(site, raw, &mut options.pass_apache_request)),

@@ -3,7 +3,7 @@
 use crate::config::group::{Group, Id};
 use crate::config::options::Global;
 use std::time::Duration;
-use wire::settings::{GroupSettings, Identity, Limits, Octets, Python, Reload, Server, Timeouts};
+use wire::settings::{GroupSettings, Identity, InterpreterBlock, Limits, Octets, Python, Reload, Server, Timeouts};
 
 /// What a group's processes must know besides its options.
 #[derive(Clone, Debug)]
@@ -137,10 +137,16 @@ impl Group {
     }
 
     /// Path and egg cache are the group's own: those of the server are for embedded mode.
-    fn python(&self, global: &Global, server: Server) -> Python {
+    pub(super) fn python(&self, global: &Global, server: Server) -> Python {
         let options = &self.options;
         let path = options.python_path.clone().unwrap_or_default();
+        let mut blocks = global.blocks_of(self.name.as_bytes());
+        if options.switch_interval.is_some() {
+            // The option is for this very group; only an application group of it could be more specific.
+            blocks.iter_mut().filter(|block| block.application_group.is_none()).for_each(|block| block.switch_interval = None);
+        }
         Python {
+            blocks,
             home: self.python_home(global).map(|home| Octets::from(home.to_vec())),
             path: path.into_iter().map(Octets::from).collect(),
             eggs: options.python_eggs.clone().map(Octets::from),
@@ -149,9 +155,12 @@ impl Group {
         }
     }
 
-    /// Whether some directive names the main interpreter for this group, or may.
-    fn uses_global(&self, global: &Global) -> bool {
-        global.mentions.global_in.iter().any(|group| group.as_ref().is_none_or(|group| group == self.name.as_bytes()))
+    /// Whether some directive names the main interpreter for this group, or may. Also where an application group has options of its own:
+    /// the main interpreter is prepared before anybody knows which application group would live in it.
+    pub(super) fn uses_global(&self, global: &Global) -> bool {
+        let has_own = |block: &InterpreterBlock| block.application_group.is_some();
+        global.blocks_of(self.name.as_bytes()).iter().any(has_own)
+            || global.mentions.global_in.iter().any(|group| group.as_ref().is_none_or(|group| group == self.name.as_bytes()))
     }
 }
 

@@ -69,10 +69,10 @@ def fix_environment():
         os.environ["PYTHON_EGG_CACHE"] = settings["eggs"]
 
 
-def extend_path():
-    """Add the directories of the Python path with their .pth files, before everything else and in order; then the home directory."""
+def extend_path(directories):
+    """Add the directories of the Python path with their .pth files, before everything else and in order."""
     before = list(sys.path)
-    for directory in settings["path"]:
+    for directory in directories:
         write_log(INFO, f"Adding '{directory}' to Python module search path.")
         try:
             site.addsitedir(directory)
@@ -82,11 +82,9 @@ def extend_path():
         # A directory that does not exist yet may do so later.
         if directory not in sys.path:
             sys.path.append(directory)
-    wanted = [os.path.abspath(directory) for directory in settings["path"]]
+    wanted = [os.path.abspath(directory) for directory in directories]
     known = set(before) - set(wanted)
     sys.path[:] = [entry for entry in sys.path if entry not in known] + [entry for entry in sys.path if entry in known]
-    if settings["home"] is not None:
-        sys.path.insert(0, settings["home"])
 
 
 def add_log_handler():
@@ -166,7 +164,10 @@ sys.argv = ["mod_wsgi"]
 if settings["restrict_signal"]:
     restrict_signals()
 fix_environment()
-extend_path()
+for layer in settings["path"]:
+    extend_path(layer)
+if settings["home"] is not None:
+    sys.path.insert(0, settings["home"])
 add_log_handler()
 install_module()
 install_apache_module()

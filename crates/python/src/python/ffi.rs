@@ -30,7 +30,55 @@ pub(super) struct InitConfig {
     _opaque: [u8; 0],
 }
 
+/// CPython's `PyInterpreterConfig`, 3.12 and later.
+#[repr(C)]
+pub(super) struct InterpreterConfig {
+    use_main_obmalloc: c_int,
+    allow_fork: c_int,
+    allow_exec: c_int,
+    allow_threads: c_int,
+    allow_daemon_threads: c_int,
+    check_multi_interp_extensions: c_int,
+    gil: c_int,
+}
+
+/// CPython's `PyStatus`.
+#[repr(C)]
+pub(super) struct Status {
+    kind: c_int,
+    function: *const c_char,
+    message: *const c_char,
+    exit_code: c_int,
+}
+
+/// `PyInterpreterConfig_OWN_GIL`.
+const OWN_GIL: c_int = 2;
+
+/// A new interpreter with a lock of its own, as `Py_NewInterpreter` makes one that shares it; null when CPython cannot.
+///
+/// # Safety
+///
+/// As for `Py_NewInterpreter`: a thread state of the main interpreter is current.
+pub(super) unsafe fn new_interpreter_with_own_gil() -> *mut PyThreadState {
+    let Some(create) = new_interpreter_from_config() else { return std::ptr::null_mut() };
+    let config = InterpreterConfig {
+        use_main_obmalloc: 0,
+        allow_fork: 0,
+        allow_exec: 0,
+        allow_threads: 1,
+        allow_daemon_threads: 0,
+        check_multi_interp_extensions: 1,
+        gil: OWN_GIL,
+    };
+    let mut state = std::ptr::null_mut();
+    // SAFETY: by this function's contract; CPython reads the configuration and writes the state, null on failure.
+    let status = unsafe { create(&raw mut state, &raw const config) };
+    if status.kind == 0 { state } else { std::ptr::null_mut() }
+}
+
 looked_up! {
+    /// 3.12 and later; not of the stable ABI, with the same types in every version so far.
+    new_interpreter_from_config = c"Py_NewInterpreterFromConfig": fn(*mut *mut PyThreadState, *const InterpreterConfig) -> Status;
     /// 3.14 and later.
     init_config_create = c"PyInitConfig_Create": fn() -> *mut InitConfig;
     /// 3.14 and later.

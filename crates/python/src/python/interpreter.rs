@@ -37,6 +37,20 @@ struct State(NonNull<ffi::PyThreadState>);
 // SAFETY: the pointer is only compared, and dereferenced by CPython under the interpreter's lock.
 unsafe impl Send for State {}
 
+/// Which lock a sub-interpreter has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gil {
+    /// That of the main interpreter.
+    Shared,
+    /// One of its own: isolated, without fork, exec and daemon threads, for extension modules that say that they can live so.
+    Own,
+}
+
+impl Gil {
+    /// The first version in which extension modules in common use survive it: 3.12 crashes with Flask.
+    pub(crate) const OWN_SINCE: (u32, u32) = (3, 13);
+}
+
 /// A sub-interpreter could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InterpreterError {
@@ -77,14 +91,17 @@ impl Interpreter {
     }
 
     /// A new sub-interpreter of `main`. Creations must not overlap: the caller holds a lock, and is in no interpreter.
-    pub(crate) fn create(main: &Arc<Self>) -> Result<Arc<Self>, InterpreterError> {
+    pub(crate) fn create(main: &Arc<Self>, gil: Gil) -> Result<Arc<Self>, InterpreterError> {
         let _visit = main.visit().ok_or(InterpreterError::Stopped)?;
         let main_state = thread::state_for(main).ok_or(InterpreterError::Refused)?;
-        // SAFETY: the main state is live and of this thread. Py_NewInterpreter leaves its own state current, or on failure the one
-        // that was; SaveThread leaves whichever it is.
+        // SAFETY: the main state is live and of this thread. Both functions leave the new state current, or on failure the one that was;
+        // SaveThread leaves whichever it is.
         let (raw, state) = unsafe {
             ffi::PyEval_RestoreThread(main_state.as_ptr());
-            let state = ffi::Py_NewInterpreter();
+            let state = match gil {
+                Gil::Shared => ffi::Py_NewInterpreter(),
+                Gil::Own => ffi::new_interpreter_with_own_gil(),
+            };
             let raw = if state.is_null() { std::ptr::null_mut() } else { ffi::PyThreadState_GetInterpreter(state) };
             if state.is_null() {
                 ffi::PyErr_Clear();

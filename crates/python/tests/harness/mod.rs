@@ -270,6 +270,8 @@ fn settings(folder: &Path) -> Python {
         restrict_stdin: true,
         restrict_stdout: false,
         restrict_signal: true,
+        own_gil: false,
+        blocks: Vec::new(),
         destroy_interpreter: true,
         server: Server {
             apache_version: (2, 4, 71),

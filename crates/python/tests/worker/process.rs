@@ -103,6 +103,8 @@ pub(crate) fn settings() -> WorkerSettings {
         restrict_stdin: false,
         restrict_stdout: false,
         restrict_signal: true,
+        own_gil: false,
+        blocks: Vec::new(),
         destroy_interpreter: true,
         server: Server {
             apache_version: (2, 4, 71),
