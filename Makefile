@@ -39,7 +39,7 @@ test: build ## Run all tests: unit tests of every crate, then the suite against 
 
 .PHONY: test-reference
 test-reference: cargo $(REFERENCE)/ready ## Run the suite against mod_wsgi 6.1.1 and list the known differences
-	WSGI_UNDER_TEST=theirs $(CARGO) test --test suite -- --test-threads $(TEST_THREADS) 2> >(tee .build/reference.log >&2)
+	WSGI_UNDER_TEST=theirs $(CARGO) test --test suite -- --test-threads $(TEST_THREADS) 2>&1 | tee .build/reference.log
 	@echo "Known differences from mod_wsgi 6.1.1:"
 	@sed -n 's/^difference: [^ ]* /  /p' .build/reference.log | sort -u
 
