@@ -8,6 +8,14 @@ CARGO ?= cargo
 APXS ?= apxs
 PORT ?= 8000
 DESTDIR ?=
+# The interpreter where no home is configured, recorded in what is built; /usr/bin/python3 unless this says another.
+PYTHON ?=
+ifneq ($(PYTHON),)
+ifeq ($(filter /%,$(PYTHON)),)
+$(error PYTHON=$(PYTHON) must be the whole path of an interpreter, such as /opt/python3.13/bin/python3)
+endif
+export MOD_WSGI_PYTHON := $(PYTHON)
+endif
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 FILES := mod_wsgi.so mod_wsgi_python.so mod_wsgi_supervisor
@@ -55,6 +63,10 @@ check: cargo ## Formatting, clippy without warnings, the rules of the house
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --quiet --test suite -- tidy
+
+.PHONY: docs
+docs: cargo ## Write what README.md and docs/ repeat of the code
+	WRITE_DOCS=1 $(CARGO) test --quiet --test suite -- tidy::docs
 
 .PHONY: bindings-check
 bindings-check: cargo ## Compare the committed bindings with what bindgen makes of the installed headers

@@ -102,8 +102,8 @@ fn two_groups_have_two_virtual_environments() {
     symlink(venv("six-1.16", &["six==1.16.0"]), builder.root().join("one/venv")).expect("the folder is ours");
     symlink(venv("six-1.17", &["six==1.17.0"]), builder.root().join("two/venv")).expect("the folder is ours");
     let httpd = builder.start();
-    let packages = |target: &str| httpd.ask(&to("example.com", target)).text();
-    let (one, two) = (packages("/one"), packages("/two"));
+    let packages = |host: &str| httpd.ask(&to(host, "/")).text();
+    let (one, two) = (packages("one.example.com"), packages("two.example.com"));
     assert!(one.contains("/one/venv\n") && one.contains("six 1.16.0\n") && !one.contains("six 1.17.0"), "{one}");
     assert!(two.contains("/two/venv\n") && two.contains("six 1.17.0\n") && !two.contains("six 1.16.0"), "{two}");
 }

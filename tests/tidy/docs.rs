@@ -1,0 +1,63 @@
+//! What the documentation repeats of the code is the same there: `make docs` writes it, and these tests compare.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Compares the file at `path` with what `make` makes of it, or writes that when `make docs` asks for it.
+fn keep(path: &str, make: impl FnOnce(&str) -> String) {
+    let full = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let old = std::fs::read_to_string(&full).unwrap_or_default();
+    let new = make(&old);
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        std::fs::write(&full, new).expect("the checkout is ours");
+        return;
+    }
+    let differs = old.lines().zip(new.lines()).find(|(old, new)| old != new);
+    assert!(old == new, "{path} is not up to date: run `make docs`; the first difference: {differs:#?}");
+}
+
+#[test]
+fn the_readme_shows_the_files_that_are_tested() {
+    const MARK: &str = "<!-- file: ";
+    keep("README.md", |old| {
+        let mut new = String::new();
+        let mut rest = old;
+        while let Some(at) = rest.find(MARK) {
+            let (before, behind) = rest.split_at(at);
+            let (name, block) = behind[MARK.len()..].split_once(" -->\n").expect("the mark is closed");
+            let (fence, block) = block.split_once('\n').expect("a block follows");
+            assert!(fence.starts_with("```"), "a block follows the mark of {name}");
+            let (_, after) = block.split_once("```\n").expect("the block is closed");
+            let file =
+                std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("the README names files that exist");
+            write!(new, "{before}{MARK}{name} -->\n{fence}\n{file}```\n").expect("a String takes everything");
+            rest = after;
+        }
+        new + rest
+    });
+}
+
+#[test]
+fn each_log_code_is_documented() {
+    const HEAD: &str = "\
+# Codes of log lines
+
+Every line of level `warn` and above that this module writes begins with a code, `WSGI` and four digits. A code never changes its meaning.
+Numbers below 300 are mod_wsgi's, where the meaning is the same. Lines of level `info` and below have no code.
+
+The line says what happened this time: which file, group, process. This table says what the code means, and what to do.
+
+| Code | Level | What it means | What to do |
+|---|---|---|---|
+";
+    keep("docs/log-codes.md", |_| {
+        let mut codes: Vec<_> = wire::codes::ALL.iter().collect();
+        codes.sort_by_key(|code| code.number);
+        codes.into_iter().fold(HEAD.to_owned(), |mut page, code| {
+            let level = format!("{:?}", code.level).to_lowercase();
+            let escape = |text: &str| text.replace('|', "\\|");
+            writeln!(page, "| {code} | {level} | {} | {} |", escape(code.meaning), escape(code.remedy)).expect("a String takes everything");
+            page
+        })
+    });
+}
