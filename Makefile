@@ -66,6 +66,7 @@ check: cargo ## Formatting, clippy without warnings, the rules of the house
 
 .PHONY: docs
 docs: cargo ## Write what README.md and docs/ repeat of the code
+	WRITE_DOCS=1 $(CARGO) test --quiet --lib -- documentation
 	WRITE_DOCS=1 $(CARGO) test --quiet --test suite -- tidy::docs
 
 .PHONY: bindings-check

@@ -8,6 +8,8 @@ mod access;
 mod daemon;
 mod daemon_options;
 mod daemon_values;
+#[cfg(test)]
+mod documentation;
 mod handler_script;
 mod import_script;
 mod interpreter;

@@ -46,7 +46,7 @@ const fn not_yet(name: &'static str, apply: Read) -> Definition {
 /// The largest group whose counters and sockets are sized for: far above what one machine runs.
 const MOST_PROCESSES: u32 = 1024;
 
-static OPTIONS: &[Definition] = &[
+pub(super) static OPTIONS: &[Definition] = &[
     works("user", |v, o| v.user(&mut o.user)),
     works("group", |v, o| v.group(&mut o.group)),
     works("supplementary-groups", |v, o| v.group_list(&mut o.supplementary_groups)),
