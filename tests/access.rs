@@ -372,3 +372,26 @@ fn a_script_named_too_late_denies() {
         .start();
     assert_eq!(httpd.get("/").status, 403);
 }
+
+#[test]
+fn a_script_sees_the_variables_of_tls() {
+    let builder = server(Mode::Daemon, ACCESS).module("ssl").module("socache_shmcb");
+    let port = builder.another_port();
+    let make =
+        ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem"];
+    let made = std::process::Command::new("openssl").args(make).current_dir(builder.root()).output().expect("openssl is installed");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let httpd = builder
+        .config(&format!(
+            "Listen 127.0.0.1:{port}\n<VirtualHost *:{port}>\nServerName localhost\nSSLEngine on\n\
+             SSLCertificateFile ${{ROOT}}/cert.pem\nSSLCertificateKeyFile ${{ROOT}}/key.pem\n</VirtualHost>"
+        ))
+        .expect_log("SSL 1 'on' 'on'")
+        .expect_log("SSL TypeError")
+        .start();
+    let url = format!("https://127.0.0.1:{port}/?ssl");
+    let arguments = ["-s", "-k", "-o", "/dev/null", "-w", "%{http_code}"];
+    let output = std::process::Command::new("curl").args(arguments).arg(url).output().expect("curl can be run");
+    assert_eq!(output.stdout, b"200");
+    httpd.log().wait_for("SSL TypeError");
+}

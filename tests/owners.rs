@@ -66,3 +66,19 @@ fn a_script_has_to_belong_to_the_group() {
     assert_eq!(ask(root, 0o755, ours, 0o644), 403);
     assert_eq!(ask(ours, 0o757, ours, 0o644), 403);
 }
+
+#[test]
+fn a_script_outside_of_the_root_directory_is_not_served() {
+    if !is_root() {
+        return not_on_this_machine("changing the root directory");
+    }
+    only_ours!("a group in a root directory that has no Python cannot even say so");
+    let httpd = Httpd::new(Mode::Daemon)
+        .app("hello.wsgi")
+        .daemon_options("threads=1 chroot=${ROOT}/htdocs")
+        .expect_log("WSGI0081")
+        .allow_log("'test'")
+        .allow_log("group test")
+        .start();
+    assert_eq!(httpd.get("/").status, 502);
+}

@@ -97,6 +97,9 @@ pub(crate) enum LoadError {
     Script(#[from] ScriptError),
 }
 
+/// How often a request lets others replace the script that it is about to run.
+const REPLACEMENTS: u32 = 5;
+
 /// Why a script was not run.
 pub(crate) enum NotRun {
     /// Its interpreter could not be made.
@@ -215,20 +218,26 @@ impl Host {
     ) -> Result<R, NotRun> {
         let group = self.group(head.application_group).map_err(NotRun::Interpreter)?;
         let script = group.scripts.get(head.script, head.fold_case);
-        match script.ensure(&group, &self.settings.reload, head.script_reloading, head.script_modified) {
-            Ok(None) => {}
-            Ok(Some(modified)) => {
-                let import = Import { script: head.script.to_vec().into(), application_group: head.application_group.to_vec().into() };
-                (self.settings.loaded)(import, modified, head.script_reloading);
+        let mut work = Some(work);
+        // Another thread may replace the module between the two steps, and fail: then this one tries, and has the reason in its log.
+        for _ in 0..REPLACEMENTS {
+            match script.ensure(&group, &self.settings.reload, head.script_reloading, head.script_modified) {
+                Ok(None) => {}
+                Ok(Some(modified)) => {
+                    let import = Import { script: head.script.to_vec().into(), application_group: head.application_group.to_vec().into() };
+                    (self.settings.loaded)(import, modified, head.script_reloading);
+                }
+                Err(_) => return Err(NotRun::Script),
             }
-            Err(_) => return Err(NotRun::Script),
+            let result = attach(&group.interpreter, |py| {
+                let module = script.module(py)?;
+                Some(work.take()?(py, &group.state, &module))
+            });
+            if let Some(result) = result.flatten() {
+                return Ok(result);
+            }
         }
-        let result = attach(&group.interpreter, |py| {
-            // Another thread may just be replacing the module, and fail.
-            let module = script.module(py)?;
-            Some(work(py, &group.state, &module))
-        });
-        result.flatten().ok_or(NotRun::Stopped)
+        Err(NotRun::Stopped)
     }
 
     /// Leaves Python on its main thread for the time of `work`, so that other threads can serve.
