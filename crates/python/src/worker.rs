@@ -25,7 +25,7 @@ use inherited::Inherited;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use sys::control::{Channel, ChannelError};
 use sys::memory::{MemoryError, SharedWords};
@@ -132,8 +132,7 @@ fn work(
     let group = &settings.group;
     become_known(group);
     let counters = SharedWords::map(&counters)?;
-    let changed = Arc::new(AtomicBool::new(false));
-    let host = Host::start_in_process(py, host_settings(group, channel, &changed))?;
+    let host = Host::start_in_process(py, host_settings(group, channel))?;
     // Whichever thread imports it first is the main thread for it, whose end it takes for that of Python.
     let _imported_again_by_whom_it_concerns = py.import(c"threading");
     let os = |what| move |error| StartError::Os(what, error);
@@ -170,8 +169,7 @@ fn work(
             channel.send(&FromWorker::Ready, &[])?;
             let graceful = group.timeouts.graceful;
             let load = |import: Import| load_beside(scope, stack, host, import);
-            let control =
-                control::Control { channel, signals: &signals, pool: &pool, service: &service, changed: &changed, graceful, load: &load };
+            let control = control::Control { channel, signals: &signals, pool: &pool, service: &service, graceful, load: &load };
             let reason = control.run();
             // Requests that are still being executed are waited for, when this scope ends.
             Ok(end(host, channel, group, &pool, reason))
@@ -217,8 +215,8 @@ fn become_known(group: &GroupSettings) {
 }
 
 /// What the host is told, and what it tells: loads and changes go to the supervisor.
-fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, changed: &Arc<AtomicBool>) -> HostSettings {
-    let (loads, changes, changed) = (Arc::clone(channel), Arc::clone(channel), Arc::clone(changed));
+fn host_settings(group: &GroupSettings, channel: &Arc<Channel>) -> HostSettings {
+    let (loads, changes) = (Arc::clone(channel), Arc::clone(channel));
     // Each request meets a change; the supervisor is told of it once.
     let told = parking_lot::Mutex::new(HashMap::<Vec<u8>, i64>::new());
     HostSettings {
@@ -231,7 +229,6 @@ fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, changed: &Arc<At
         threads_per_process: group.threads,
         reload: ReloadPolicy::Report(Box::new(move |script, modified| {
             if told.lock().insert(script.to_vec(), modified) != Some(modified) {
-                changed.store(true, Relaxed);
                 tell(&changes, &FromWorker::Changed { script: script.to_vec().into(), modified });
             }
         })),

@@ -92,7 +92,7 @@ fn a_request_is_answered_and_a_drain_ends_the_worker_in_order() {
     assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
     let title = std::fs::read(format!("/proc/{}/cmdline", worker.pid)).expect("it runs");
     assert!(title.starts_with(b"(wsgi:tests)"), "{title:?}");
-    worker.send(&ToWorker::Drain);
+    worker.send(&ToWorker::Drain(StopReason::GracefulSignal));
     assert_eq!(worker.last_messages(), [FromWorker::Drained]);
     worker.ends_in_order();
     assert!(worker.folder.path("done").exists(), "atexit was not called; its log: {}", worker.log());
@@ -109,7 +109,7 @@ fn what_has_begun_is_finished_by_a_drain() {
     let mut slow = ask(&worker, &script, b"");
     assert!(matches!(slow.frame(), Some((Kind::ResponseHead, _))));
     assert_eq!(slow.frame(), Some((Kind::ResponseBody, b"begun".to_vec())));
-    worker.send(&ToWorker::Drain);
+    worker.send(&ToWorker::Drain(StopReason::GracefulSignal));
     assert_eq!(answer(slow).1, b", ended");
     worker.ends_in_order();
 }
@@ -167,7 +167,7 @@ fn a_changed_script_is_reported_once_and_the_old_code_goes_on() {
         assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
     }
     assert!(matches!(worker.message(), FromWorker::Changed { script: changed, .. } if changed == import(&script).script));
-    worker.send(&ToWorker::Drain);
+    worker.send(&ToWorker::Drain(StopReason::GracefulSignal));
     assert_eq!(worker.last_messages(), [FromWorker::Drained]);
 }
 
@@ -224,7 +224,7 @@ fn a_limit_asks_for_a_successor_and_goes_on() {
     assert_eq!(worker.message(), FromWorker::ReplaceMe(StopReason::MaximumRequests));
     kill(worker.pid, Signal::SIGUSR1).expect("it runs");
     assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
-    worker.send(&ToWorker::Drain);
+    worker.send(&ToWorker::Drain(StopReason::GracefulSignal));
     assert_eq!(worker.last_messages(), [FromWorker::Drained]);
 }
 
@@ -419,7 +419,7 @@ fn requests_over_a_kept_connection_are_answered_one_after_the_other() {
         assert_eq!(frames[1..], [(Kind::ResponseBody, b"hello tests".to_vec()), (Kind::End, vec![1])]);
         assert_eq!(slot.free(), 3);
     }
-    worker.send(&ToWorker::Drain);
+    worker.send(&ToWorker::Drain(StopReason::GracefulSignal));
     assert_eq!(httpd.rest(), [(Kind::Closing, Vec::new())]);
 }
 

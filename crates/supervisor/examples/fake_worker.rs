@@ -90,7 +90,7 @@ impl Fake {
             match self.channel.receive() {
                 Ok(Some((ToWorker::Accept, _))) => self.accepts = true,
                 Ok(Some((ToWorker::Configure(_), _))) => panic!("configured twice"),
-                Ok(Some((ToWorker::Drain | ToWorker::Stop(_), _))) | Err(ChannelError::Gone) => {
+                Ok(Some((ToWorker::Drain(_) | ToWorker::Stop(_), _))) | Err(ChannelError::Gone) => {
                     self.say(&FromWorker::Drained);
                     return ExitCode::SUCCESS;
                 }

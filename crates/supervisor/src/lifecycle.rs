@@ -65,7 +65,7 @@ pub(crate) enum Order {
     /// `ToWorker::Accept`.
     Accept,
     /// `ToWorker::Drain`.
-    Drain,
+    Drain(StopReason),
     /// `ToWorker::Stop`.
     Stop(StopReason),
     /// SIGTERM.
@@ -81,6 +81,8 @@ pub(crate) struct Timeouts {
     pub(crate) startup: Option<Duration>,
     /// `graceful-timeout`.
     pub(crate) graceful: Option<Duration>,
+    /// `eviction-timeout`; `None` where it is `graceful`.
+    pub(crate) eviction: Option<Duration>,
     /// `shutdown-timeout`.
     pub(crate) shutdown: Option<Duration>,
 }
@@ -88,7 +90,22 @@ pub(crate) struct Timeouts {
 impl From<&wire::settings::Timeouts> for Timeouts {
     fn from(timeouts: &wire::settings::Timeouts) -> Self {
         let limit = |duration: Duration| (!duration.is_zero()).then_some(duration);
-        Self { startup: limit(timeouts.startup), graceful: limit(timeouts.graceful), shutdown: limit(timeouts.shutdown) }
+        Self {
+            startup: limit(timeouts.startup),
+            graceful: limit(timeouts.graceful),
+            eviction: limit(timeouts.eviction),
+            shutdown: limit(timeouts.shutdown),
+        }
+    }
+}
+
+impl Timeouts {
+    /// How long a worker that drains for this reason may take.
+    fn of_drain(&self, reason: StopReason) -> Option<Duration> {
+        match reason {
+            StopReason::EvictionSignal => self.eviction.or(self.graceful),
+            _ => self.graceful,
+        }
     }
 }
 
@@ -111,7 +128,7 @@ impl Phase {
             // Who is still starting owes nobody an answer and does not read messages yet.
             (Self::Starting { .. }, Event::Drain(_) | Event::Stop(_) | Event::StartupExpired) => (soon, Order::Terminate),
             (Self::Ready | Self::Serving, Event::Drain(reason)) => {
-                (Self::Draining { until: timeouts.graceful.map(|limit| now + limit), reason }, Order::Drain)
+                (Self::Draining { until: timeouts.of_drain(reason).map(|limit| now + limit), reason }, Order::Drain(reason))
             }
             (Self::Draining { reason, .. }, Event::GracefulExpired) => (in_order, Order::Stop(reason)),
             (Self::Ready | Self::Serving | Self::Draining { .. }, Event::Stop(reason)) => (in_order, Order::Stop(reason)),
@@ -161,9 +178,10 @@ mod tests {
     const TIMEOUTS: Timeouts = Timeouts {
         startup: Some(Duration::from_secs(60)),
         graceful: Some(Duration::from_secs(15)),
+        eviction: Some(Duration::from_secs(3)),
         shutdown: Some(Duration::from_secs(5)),
     };
-    const NONE: Timeouts = Timeouts { startup: None, graceful: None, shutdown: None };
+    const NONE: Timeouts = Timeouts { startup: None, graceful: None, eviction: None, shutdown: None };
 
     fn after(now: Instant, seconds: u64) -> Option<Instant> {
         Some(now + Duration::from_secs(seconds))
@@ -183,7 +201,7 @@ mod tests {
     fn a_drain_becomes_a_stop_and_then_a_kill_each_at_its_own_time() {
         let now = Instant::now();
         let (draining, order) = Phase::Serving.on(Event::Drain(StopReason::ScriptReload), now, &TIMEOUTS);
-        assert_eq!(order, Order::Drain);
+        assert_eq!(order, Order::Drain(StopReason::ScriptReload));
         assert_eq!(draining.deadline(), after(now, 15));
         assert_eq!(draining.expired(now), None);
         let later = now + Duration::from_secs(15);
@@ -196,6 +214,14 @@ mod tests {
         let (killed, order) = stopping.on(Event::ShutdownExpired, last, &TIMEOUTS);
         assert_eq!((order, killed.deadline()), (Order::Kill, None));
         assert_eq!(killed.on(Event::Exited, last, &TIMEOUTS), (Phase::Gone, Order::Wait));
+    }
+
+    #[test]
+    fn an_eviction_has_a_time_of_its_own() {
+        let now = Instant::now();
+        let draining = |timeouts: &Timeouts| Phase::Serving.on(Event::Drain(StopReason::EvictionSignal), now, timeouts).0;
+        assert_eq!(draining(&TIMEOUTS).deadline(), after(now, 3));
+        assert_eq!(draining(&Timeouts { eviction: None, ..TIMEOUTS }).deadline(), after(now, 15));
     }
 
     #[test]

@@ -361,7 +361,7 @@ impl Supervisor {
         let message = match order {
             Order::Wait => return,
             Order::Accept => ToWorker::Accept,
-            Order::Drain => ToWorker::Drain,
+            Order::Drain(reason) => ToWorker::Drain(reason),
             Order::Stop(reason) => ToWorker::Stop(reason),
             Order::Terminate | Order::Kill => {
                 let signal = if order == Order::Kill { Signal::SIGKILL } else { Signal::SIGTERM };

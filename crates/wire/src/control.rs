@@ -36,8 +36,8 @@ pub enum ToWorker {
     Configure(Box<WorkerSettings>),
     /// Everybody is ready: begin to accept.
     Accept,
-    /// Accept no more, finish what has begun, and exit.
-    Drain,
+    /// Accept no more, finish what has begun, and exit; the reason is for `process_stopping`.
+    Drain(StopReason),
     /// Exit in order, within `shutdown-timeout`; the reason is for `process_stopping`.
     Stop(StopReason),
     /// Another worker of the generation has loaded this script: load it as well, so that all of them run the same version of it.

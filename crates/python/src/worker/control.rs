@@ -8,7 +8,6 @@ use super::offer::Audit;
 use super::pool::Pool;
 use super::request::Service;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use sys::control::{Channel, ChannelError};
 use sys::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -35,8 +34,6 @@ pub(super) struct Control<'w> {
     pub(super) pool: &'w Pool,
     /// What they share.
     pub(super) service: &'w Service,
-    /// Whether a script was reported as changed.
-    pub(super) changed: &'w AtomicBool,
     /// `graceful-timeout`.
     pub(super) graceful: Duration,
     /// Loads a script beside the requests.
@@ -54,9 +51,6 @@ impl Control<'_> {
             if round <= Instant::now() {
                 round = Instant::now() + ROUND;
                 self.pool.look_around(self.service, &mut audit);
-            }
-            if self.changed.swap(false, Relaxed) {
-                life.script_changed();
             }
             for event in self.events(&mut orphaned) {
                 for action in life.on(event, Instant::now()) {
@@ -90,7 +84,7 @@ impl Control<'_> {
         while !*orphaned {
             match self.channel.receive::<ToWorker>() {
                 Ok(Some((ToWorker::Accept, _))) => events.push(Event::Accept),
-                Ok(Some((ToWorker::Drain, _))) => events.push(Event::Drain),
+                Ok(Some((ToWorker::Drain(reason), _))) => events.push(Event::Drain(reason)),
                 Ok(Some((ToWorker::Stop(reason), _))) => events.push(Event::Stop(reason)),
                 Ok(Some((ToWorker::Load(import), _))) => (self.load)(import),
                 Ok(Some((ToWorker::Configure(_), _))) => log::coded(&codes::CONTROL, "a worker was configured twice"),

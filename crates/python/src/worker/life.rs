@@ -29,8 +29,8 @@ enum Phase {
 pub(super) enum Event {
     /// The supervisor says that it may accept.
     Accept,
-    /// The supervisor says that others accept now.
-    Drain,
+    /// The supervisor says that others accept now, and why.
+    Drain(StopReason),
     /// The supervisor says that it is to end.
     Stop(StopReason),
     /// There is no supervisor any more.
@@ -86,7 +86,10 @@ impl Life {
         use Phase::{Draining, Ready, Serving};
         match (self.phase, event) {
             (Ready, Event::Accept) => self.enter(Serving, vec![Action::Accept]),
-            (Ready | Serving, Event::Drain) => self.enter(Draining { until: None }, vec![Action::StopAccepting]),
+            (Ready | Serving, Event::Drain(reason)) => {
+                self.because(reason);
+                self.enter(Draining { until: None }, vec![Action::StopAccepting])
+            }
             // A newer supervisor starts workers of its own; what this one has begun it finishes.
             (Ready | Serving, Event::Orphaned) => self.enter(self.orphaned(now), vec![Action::StopAccepting]),
             (Draining { until: None }, Event::Orphaned) => self.enter(self.orphaned(now), Vec::new()),
@@ -100,11 +103,6 @@ impl Life {
             (Serving, Event::Limit(reason)) if self.reason.is_none() => vec![Action::AskForSuccessor(self.because(reason))],
             _ => Vec::new(),
         }
-    }
-
-    /// Says that the reason for a coming drain is a changed script.
-    pub(super) fn script_changed(&mut self) {
-        self.because(StopReason::ScriptReload);
     }
 
     fn because(&mut self, reason: StopReason) -> StopReason {
@@ -124,7 +122,7 @@ impl Life {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use StopReason::{GracefulSignal, MaximumRequests, RestartInterval, ShutdownSignal};
+    use StopReason::{GracefulSignal, MaximumRequests, RestartInterval, ScriptReload, ShutdownSignal};
 
     const GRACE: Duration = Duration::from_secs(15);
 
@@ -137,9 +135,9 @@ mod tests {
     #[test]
     fn a_drain_ends_with_the_last_request() {
         let (mut life, now) = serving();
-        assert_eq!(life.on(Event::Drain, now), [Action::StopAccepting]);
+        assert_eq!(life.on(Event::Drain(ScriptReload), now), [Action::StopAccepting]);
         assert_eq!((life.deadline(), life.on(Event::Tick, now + GRACE)), (None, Vec::new()));
-        assert_eq!(life.on(Event::Idle, now), [Action::Leave(ShutdownSignal)]);
+        assert_eq!(life.on(Event::Idle, now), [Action::Leave(ScriptReload)]);
     }
 
     #[test]
@@ -147,7 +145,7 @@ mod tests {
         let (mut life, now) = serving();
         assert_eq!(life.on(Event::Limit(MaximumRequests), now), [Action::AskForSuccessor(MaximumRequests)]);
         assert_eq!(life.on(Event::Limit(GracefulSignal), now), []);
-        assert_eq!(life.on(Event::Drain, now), [Action::StopAccepting]);
+        assert_eq!(life.on(Event::Drain(ScriptReload), now), [Action::StopAccepting]);
         assert_eq!(life.on(Event::Stop(RestartInterval), now), [Action::StopAccepting, Action::Leave(MaximumRequests)]);
     }
 
@@ -166,7 +164,7 @@ mod tests {
         let leaves = [Action::StopAccepting, Action::Leave(ShutdownSignal)];
         assert_eq!(life.on(Event::Terminate, now), leaves);
         let (mut life, now) = serving();
-        life.on(Event::Drain, now);
+        life.on(Event::Drain(ShutdownSignal), now);
         assert_eq!(life.on(Event::Terminate, now), leaves, "also while it finishes what it has begun");
     }
 
@@ -174,7 +172,7 @@ mod tests {
     fn a_spare_that_is_never_wanted_can_go() {
         let (mut life, now) = (Life::new(GRACE), Instant::now());
         assert_eq!(life.on(Event::Limit(GracefulSignal), now), []);
-        assert_eq!(life.on(Event::Drain, now), [Action::StopAccepting]);
-        assert_eq!(life.on(Event::Idle, now), [Action::Leave(ShutdownSignal)]);
+        assert_eq!(life.on(Event::Drain(ScriptReload), now), [Action::StopAccepting]);
+        assert_eq!(life.on(Event::Idle, now), [Action::Leave(ScriptReload)]);
     }
 }

@@ -15,7 +15,7 @@ struct Play {
 
 fn rules(processes: usize) -> Rules {
     let second = Duration::from_secs(1);
-    let timeouts = Timeouts { startup: Some(60 * second), graceful: Some(15 * second), shutdown: Some(5 * second) };
+    let timeouts = Timeouts { startup: Some(60 * second), graceful: Some(15 * second), eviction: None, shutdown: Some(5 * second) };
     Rules { processes, capacity: processes * 3 + 4, timeouts }
 }
 
@@ -198,7 +198,7 @@ fn a_changed_script_switches_when_everybody_is_ready_and_not_before() {
     assert_eq!(play.orders(), []);
     play.load(WorkerId(4), 2);
     play.ready(WorkerId(4));
-    let drain = |worker| (WorkerId(worker), Order::Drain);
+    let drain = |worker| (WorkerId(worker), Order::Drain(StopReason::ScriptReload));
     assert_eq!(play.orders(), [(WorkerId(3), Order::Accept), (WorkerId(4), Order::Accept), drain(1), drain(2)]);
     assert!(play.actions.contains(&Action::CheckScripts));
     play.say(WorkerId(1), FromWorker::Drained);
@@ -328,7 +328,7 @@ fn who_asks_for_a_successor_serves_until_it_is_there() {
     assert_eq!(play.started(), [WorkerId(3)]);
     assert_eq!(play.orders(), []);
     play.ready(WorkerId(3));
-    assert_eq!(play.orders(), [(WorkerId(3), Order::Accept), (WorkerId(1), Order::Drain)]);
+    assert_eq!(play.orders(), [(WorkerId(3), Order::Accept), (WorkerId(1), Order::Drain(StopReason::MaximumRequests))]);
     play.say(WorkerId(1), FromWorker::Drained);
     play.exits(WorkerId(1), Cause::Exit(0));
     assert_eq!((play.started(), play.codes()), (vec![], vec![]));
@@ -344,7 +344,7 @@ fn new_settings_switch_and_a_failure_is_tried_again() {
     play.pass(Duration::from_millis(100));
     let next = play.started()[0];
     play.ready(next);
-    assert_eq!(play.orders(), [(next, Order::Accept), (WorkerId(1), Order::Drain)]);
+    assert_eq!(play.orders(), [(next, Order::Accept), (WorkerId(1), Order::Drain(StopReason::ShutdownSignal))]);
     assert_eq!(play.group.state(), GroupState::Serving);
 }
 
