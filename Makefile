@@ -81,8 +81,13 @@ bench: build $(REFERENCE)/ready ## Compare with mod_wsgi 6.1.1 on this machine: 
 	@scripts/packages run bench
 	/usr/bin/python3 bench/side_by_side.py --ours $(RELEASE) --theirs $(REFERENCE)
 
+# sudo often finds no cargo: what was built before is installed then.
+.PHONY: built
+built:
+	@if command -v $(CARGO) >/dev/null || [[ ! -e $(RELEASE)/mod_wsgi_supervisor ]]; then $(MAKE) --no-print-directory build; fi
+
 .PHONY: install
-install: build ## Install into httpd's module folder (DESTDIR is honoured), and enable it on Debian
+install: built ## Install into httpd's module folder (DESTDIR is honoured), and enable it on Debian
 	@scripts/packages install
 	@folder="$(DESTDIR)$$($(APXS) -q LIBEXECDIR)"; \
 	mkdir -p "$$folder"; \
@@ -92,10 +97,11 @@ install: build ## Install into httpd's module folder (DESTDIR is honoured), and 
 	@if [[ -d /etc/apache2/mods-available ]]; then \
 		install -d "$(AVAILABLE)"; \
 		echo "LoadModule wsgi_module $$($(APXS) -q LIBEXECDIR)/mod_wsgi.so" > "$(AVAILABLE)/wsgi.load"; \
-		if [[ -z "$(DESTDIR)" ]]; then a2enmod --quiet wsgi; echo "enabled; restart httpd: apachectl restart"; fi; \
+		if [[ -z "$(DESTDIR)" ]]; then a2enmod --quiet wsgi; echo "enabled"; fi; \
 	else \
 		echo "add to httpd.conf: LoadModule wsgi_module $$($(APXS) -q LIBEXECDIR)/mod_wsgi.so"; \
 	fi
+	@if [[ -z "$(DESTDIR)" ]]; then echo "now stop httpd and start it again; a running httpd keeps the module that it has loaded, over restarts as well"; fi
 
 .PHONY: uninstall
 uninstall: ## Take away what install has put there
