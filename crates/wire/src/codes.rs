@@ -53,7 +53,7 @@ codes! {
     GROUPS_OF_USER = 6, Alert, "The groups of the user could not be found.", "add the user to the system or give 'supplementary-groups='";
     USER_ID = 7, Alert, "The user id could not be set.", "httpd must be started as root for 'user='";
     HOME = 9, Alert, "The working directory of 'home=' cannot be entered.", "create it, or let the group's user enter it";
-    USER_HOME = 10, Warn, "The home directory of the group's user cannot be entered; '/' is the working directory.",
+    USER_HOME = 10, Warn, "The working directory without 'home=', the user's home or httpd's own, cannot be entered: it is '/'.",
         "give 'home=' if the application relies on its working directory";
     FORK = 24, Alert, "No process could be started.", "see whether the system is out of processes or memory";
     PRIORITY = 75, Warn, "The CPU priority could not be set.", "check 'cpu-priority='";
@@ -70,7 +70,7 @@ codes! {
     STARTUP_TIMEOUT = 307, Error, "A worker was not ready within startup-timeout and is ended.",
         "see what the scripts do while they are loaded, or raise 'startup-timeout='";
     CONTROL = 308, Crit, "A control message was not understood, or not taken.",
-        "mod_wsgi.so, mod_wsgi_supervisor and mod_wsgi_python.so must be of one build: restart httpd after an installation";
+        "the three files must be of one build: after an installation stop httpd and start it, a restart keeps the loaded module";
     WATCH = 309, Warn, "Scripts cannot be watched (inotify): changes are seen by the next request only.",
         "raise fs.inotify.max_user_instances or fs.inotify.max_user_watches";
     COUNTERS = 310, Alert, "The shared counters of a group cannot be used.", "restart httpd";
@@ -81,7 +81,7 @@ codes! {
         "if httpd has just been restarted, the request is tried again; otherwise see who connects";
     LOCALE = 79, Warn, "The locale of 'locale=' is not supported.", "see 'locale -a' for those that are";
     REQUEST_FRAME = 80, Error, "A worker could not read a request from httpd.",
-        "mod_wsgi.so and mod_wsgi_python.so must be of one build: restart httpd after an installation";
+        "the three files must be of one build: after an installation stop httpd and start it, a restart keeps the loaded module";
     QUEUE_TIMEOUT = 84, Error, "A request has waited for longer than queue-timeout and was not begun.",
         "add processes or threads, or raise 'queue-timeout='";
     REQUEST_PANIC = 320, Error, "A fault of ours has ended a request.", "please report it, with the line before";
@@ -123,7 +123,7 @@ codes! {
     INTERNAL = 340, Crit, "An internal error of ours has ended what was being done.", "please report this line";
     BODY_SPOOL = 341, Error, "A request body could not be kept in a temporary file.", "see whether the folder for temporary files is full";
     REFUSED = 342, Error, "A worker refused a connection of httpd's.", "the request can be sent again";
-    GROUP_DOWN = 343, Error, "A request is for a daemon group without workers.", "the log says before why none can be started";
+    GROUP_DOWN = 343, Error, "A request is for a daemon group without workers.", "the reason stands further up in the error log, at WSGI0304";
     SUPERVISOR_DIED = 344, Error, "The supervisor of a daemon group has ended without having been told to.", "another one is started";
     GROUP_START = 345, Alert, "A daemon group could not be started.", "correct it and restart httpd; all other groups are served";
     GROUP_UNDEFINED = 347, Alert, "A directive names a daemon group that no WSGIDaemonProcess defines: httpd does not start.", "";
