@@ -25,7 +25,8 @@ fn groups(require: &str) -> String {
     )
 }
 
-fn base64(text: &str) -> String {
+/// For `Authorization: Basic`.
+pub(crate) fn base64(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut encoded = String::new();
     for chunk in text.as_bytes().chunks(3) {

@@ -247,3 +247,29 @@ fn django() {
     let pages: BTreeSet<u16> = (0..20).map(|_| httpd.ask(&to(host, "/admin/").header("Cookie", &cookies)).status).collect();
     assert_eq!(pages, BTreeSet::from([200]), "both processes know the session");
 }
+
+#[test]
+fn access_by_a_script() {
+    let builder = ["authn_core", "auth_basic", "authz_user"].into_iter().fold(Httpd::bare(), Builder::module);
+    let httpd = builder
+        .example_script("myapp.wsgi", "site/wsgi")
+        .example_script("access.py", "site/wsgi")
+        .file("site/htdocs/index.html", "welcome\n")
+        .file("site/htdocs/staff/index.html", "staff only\n")
+        .example("10-access-control.conf", &[("SITE", "site")])
+        .expect_log("WSGI0057")
+        .expect_log("WSGI0060")
+        .allow_log("AH01617")
+        .allow_log("AH01618")
+        .allow_log("AH01631")
+        .start();
+    assert_eq!(httpd.get("/").text(), "welcome\n");
+    assert_eq!(httpd.ask(&Request::get("/").header("User-Agent", "BadBot")).status, 403);
+    let ask = |path: &str, user: &str, password: &str| {
+        httpd
+            .ask(&Request::get(path).header("Authorization", &format!("Basic {}", crate::access::base64(&format!("{user}:{password}")))))
+            .status
+    };
+    assert_eq!([ask("/app", "ada", "lovelace"), ask("/app", "ada", "wrong"), ask("/app", "bob", "x")], [200, 401, 401]);
+    assert_eq!([ask("/staff/", "ada", "lovelace"), ask("/staff/", "charles", "babbage")], [200, 401]);
+}

@@ -104,3 +104,31 @@ fn an_interpreter_may_have_a_lock_of_its_own() {
     }
     assert_eq!(httpd.log().lines_with("with own GIL").len(), 2);
 }
+
+#[test]
+fn an_extension_module_for_one_interpreter_is_named() {
+    only_ours!("what a traceback about sub-interpreters means is left to the reader");
+    for (text, name) in [
+        ("PyO3 modules do not yet support subinterpreters, see issue 576", "_rust"),
+        ("module _core does not support loading in subinterpreters", "_core"),
+    ] {
+        let httpd = Httpd::new(Mode::Embedded)
+            .file("apps/needs.wsgi", &format!("raise ImportError({text:?}, name={name:?})\n"))
+            .config("WSGIScriptAlias / ${APPS}/needs.wsgi")
+            .expect_traceback("ImportError")
+            .expect_log("WSGI0109")
+            .expect_log("WSGI0349")
+            .start();
+        assert_eq!(httpd.get("/").status, 500);
+        let line = httpd.log().wait_for("WSGI0349");
+        assert!(line.contains(&format!("'{name}'")) && line.contains("WSGIApplicationGroup %{GLOBAL}"), "{line}");
+    }
+    let httpd = Httpd::new(Mode::Embedded)
+        .file("apps/needs.wsgi", "raise ImportError('cannot load module more than once per process')\n")
+        .config("WSGIScriptAlias / ${APPS}/needs.wsgi application-group=%{GLOBAL}")
+        .expect_traceback("ImportError")
+        .expect_log("WSGI0109")
+        .start();
+    assert_eq!(httpd.get("/").status, 500);
+    assert_eq!(httpd.log().lines_with("WSGI0349").len(), 0, "it is in the main interpreter already");
+}

@@ -32,6 +32,24 @@ impl std::fmt::Display for Place {
     }
 }
 
+impl Place {
+    fn is_sub_interpreter(&self) -> bool {
+        self.interpreter.starts_with("sub-interpreter")
+    }
+}
+
+/// Whether an exception says that an extension module can only live in one interpreter, in the words of CPython, Cython, NumPy or PyO3.
+fn is_of_one_interpreter(report: &Report) -> bool {
+    const WORDS: [&str; 5] = [
+        "does not support loading in subinterpreters",
+        "can only be loaded into one interpreter per process",
+        "cannot load module more than once per process",
+        "PyO3 modules do not yet support subinterpreters",
+        "PyO3 modules may only be initialized once per interpreter process",
+    ];
+    report.type_name == "ImportError" && WORDS.iter().any(|words| report.text.contains(words))
+}
+
 impl Reader<'_> {
     /// Writes a line from within an interpreter.
     pub(crate) fn line(&self, py: Attached<'_>, level: Level, line: &str) {
@@ -58,6 +76,11 @@ impl Reader<'_> {
         let report = exception.report(py);
         self.message(py, codes::EXCEPTION, &format!("{} exception raised processing WSGI script '{script}' for {place}", report.type_name));
         self.traceback(py, &report);
+        if is_of_one_interpreter(&report) && place.is_sub_interpreter() {
+            let named = exception.value().attr(py, c"name").ok().filter(|name| name.is_str()).map(|name| name.to_text(py));
+            let module = named.map_or_else(|| String::from("an extension module"), |name| format!("the extension module '{name}'"));
+            self.message(py, codes::EXTENSION, &format!("{module} cannot be used in the {place}, for WSGI script '{script}'"));
+        }
     }
 
     /// Writes the traceback alone.

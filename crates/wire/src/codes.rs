@@ -188,6 +188,8 @@ codes! {
     EVENT_CALLBACK = 112, Error, "A callback of an event raised an exception.", "";
     EXCEPTION = 174, Error, "The application raised an exception.", "";
     SYSTEM_EXIT = 175, Error, "The application raised SystemExit, which ends the request only.", "";
+    EXTENSION = 349, Error, "An extension module cannot be used in a sub-interpreter.",
+        "let the application live in the main interpreter: WSGIApplicationGroup %{GLOBAL}";
     SET_UP = 188, Error, "An exception was raised while an interpreter was prepared.", "";
     OWN_GIL = 198, Warn, "WSGIPerInterpreterGIL has no effect: extension modules crash with locks of their own before Python 3.13.",
         "use Python 3.13 or later, or remove WSGIPerInterpreterGIL";
