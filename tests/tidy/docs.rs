@@ -16,6 +16,11 @@ fn keep(path: &str, make: impl FnOnce(&str) -> String) {
     assert!(old == new, "{path} is not up to date: run `make docs`; the first difference: {differs:#?}");
 }
 
+/// Text as Markdown shows it, within a table.
+fn escape(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "\\<")
+}
+
 #[test]
 fn the_readme_shows_the_files_that_are_tested() {
     const MARK: &str = "<!-- file: ";
@@ -55,9 +60,42 @@ The line says what happened this time: which file, group, process. This table sa
         codes.sort_by_key(|code| code.number);
         codes.into_iter().fold(HEAD.to_owned(), |mut page, code| {
             let level = format!("{:?}", code.level).to_lowercase();
-            let escape = |text: &str| text.replace('|', "\\|");
             writeln!(page, "| {code} | {level} | {} | {} |", escape(code.meaning), escape(code.remedy)).expect("a String takes everything");
             page
         })
+    });
+}
+
+#[test]
+fn each_known_difference_is_documented() {
+    const HEAD: &str = "\
+# What mod_wsgi 6.1.1 does differently
+
+The tests of this repository run against mod_wsgi as well (`make test-reference`). Where it behaves differently, the test says so, and the
+command prints this list. Ours does in each case what the test of the given name expects.
+
+| mod_wsgi 6.1.1 | Test |
+|---|---|
+";
+    keep("docs/differences.md", |_| {
+        let mut rows: Vec<String> = Vec::new();
+        for (path, text) in super::files(".rs") {
+            let Some(file) = path.to_str().and_then(|path| path.strip_prefix("tests/")) else { continue };
+            let mut test = "";
+            for line in text.lines() {
+                test = line.trim().strip_prefix("fn ").and_then(|rest| rest.split('(').next()).unwrap_or(test);
+                // Written apart, so that this file does not find itself.
+                let said = [["only_", "ours!(\""].concat(), ["diff", "ers!(\""].concat()];
+                let reason =
+                    said.iter().find_map(|macro_call| line.split_once(macro_call.as_str())).and_then(|(_, rest)| rest.split('"').next());
+                if let Some(reason) = reason.filter(|reason| !reason.ends_with("is of this repository")) {
+                    let reason = escape(reason);
+                    rows.push(format!("| {reason} | `{}::{test}` |", file.trim_end_matches(".rs").replace('/', "::")));
+                }
+            }
+        }
+        rows.sort();
+        rows.dedup();
+        format!("{HEAD}{}\n", rows.join("\n"))
     });
 }

@@ -23,8 +23,13 @@ fn effect(effect: Effect, help: &str) -> String {
         Effect::Works if help.starts_with("Removed:") => "refused".to_owned(),
         Effect::Works => "yes".to_owned(),
         Effect::NotYet(_) => "**not yet**".to_owned(),
-        Effect::Replaced(by) => format!("not needed: {by}"),
+        Effect::Replaced(by) => format!("not needed: {}", escape(by)),
     }
+}
+
+/// Text as Markdown shows it, within a table.
+fn escape(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "\\<")
 }
 
 /// The cells of the row of `name` in the page, without the name.
@@ -51,7 +56,7 @@ fn written(page: &str) -> String {
         let name = if name.starts_with('<') { format!("{name}>") } else { name.to_owned() };
         let default = cells(page, &name).and_then(|cells| cells.get(1).copied()).unwrap_or(UNKNOWN);
         let (place, effect) = (place(directive.context), effect(directive.effect, help));
-        writeln!(rows, "| `{name}` | {place} | {default} | {effect} | {} |", help.replace('|', "\\|")).expect("a String takes everything");
+        writeln!(rows, "| `{name}` | {place} | {default} | {effect} | {} |", escape(help)).expect("a String takes everything");
     }
     let page = with_table(page, "| Directive | Where | Default | Effect | What it does |\n|---|---|---|---|---|\n", &rows);
     rows.clear();
