@@ -86,6 +86,10 @@ bench: build $(REFERENCE)/ready ## Compare with mod_wsgi 6.1.1 on this machine: 
 built:
 	@if command -v $(CARGO) >/dev/null || [[ ! -e $(RELEASE)/mod_wsgi_supervisor ]]; then $(MAKE) --no-print-directory build; fi
 
+.PHONY: faults
+faults: build $(REFERENCE)/ready ## Inject faults under load, beside mod_wsgi 6.1.1 (FULL=1: the long form; SOAK=1: 10,000 reloads)
+	@/usr/bin/python3 bench/faults --ours $(RELEASE) --theirs $(REFERENCE) $(if $(FULL),--full) $(if $(SOAK),--soak)
+
 .PHONY: install
 install: built ## Install into httpd's module folder (DESTDIR is honoured), and enable it on Debian
 	@scripts/packages install

@@ -1,0 +1,152 @@
+"""The faults of the suite. Each is a function of a running server; what it returns stands beside its row in the table."""
+
+import os
+import random
+import signal
+import statistics
+import time
+
+from server import until
+
+
+class Fault:
+    """A row of the table."""
+
+    def __init__(self, name, inject, quick, full, good="", bad="", ours_only=False):
+        self.name, self.inject, self.quick, self.full = name, inject, quick, full
+        self.good, self.bad, self.ours_only = good, bad, ours_only
+
+
+def touches(server, count):
+    """Touches the script; waits until a new process answers, which is the time that an edit takes to be seen."""
+    waits, unseen = [], 0
+    for _ in range(count):
+        old = set(server.workers())
+        began = time.monotonic()
+        os.utime(f"{server.root}/good.wsgi")
+        fresh = until(lambda: answering(server) not in old | {None}, 5)
+        if fresh:
+            waits.append(time.monotonic() - began)
+        unseen += not fresh
+        time.sleep(0.05)
+    seen = f"new code after {1000 * statistics.median(waits):.0f} ms (at most {1000 * max(waits):.0f})" if waits else "never seen"
+    return seen + (f", {unseen} not within 5 s" if unseen else "")
+
+
+def answering(server):
+    """The process that answers now, if one does."""
+    status, body = server.ask("/good?hello")
+    words = body.split()
+    return int(words[1]) if status == 200 and len(words) == 2 else None
+
+
+def restarts(number, pause):
+    def inject(server, count):
+        server.ask("/good?hello")
+        sizes = []
+        for turn in range(count):
+            server.signal(number)
+            time.sleep(pause)
+            if turn == max(1, count // 4):
+                sizes.append(server.sizes())
+        # Children of the old generations finish.
+        time.sleep(2)
+        sizes.append(server.sizes())
+        (resident, descriptors, threads), (resident_then, descriptors_then, threads_then) = sizes[-1], sizes[0]
+        return f"parent: {resident - resident_then:+d} KiB, {descriptors - descriptors_then:+d} descriptors, {threads - threads_then:+d} threads"
+
+    return inject
+
+
+def kills(find, pause):
+    """Kills somebody at random, again and again."""
+
+    def inject(server, seconds):
+        chance = random.Random(1)
+        killed = 0
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            victims = find(server)
+            if victims:
+                try:
+                    os.kill(chance.choice(victims), signal.SIGKILL)
+                    killed += 1
+                except ProcessLookupError:
+                    pass
+            time.sleep(pause)
+        named = len(server.said(r"(502|WSGI0\d+).*(killed by|was ended by|terminated by).*(SIGKILL|signal 9)|exit signal Killed"))
+        return f"{killed} killed, {named} lines name SIGKILL"
+
+    return inject
+
+
+def wait(server, seconds):
+    """Nothing but the load: what happens is in the configuration."""
+    before = len(set(server.workers()))
+    seen = set()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        seen.update(server.workers())
+        time.sleep(0.05)
+    return f"{len(seen)} processes have served" if before else "nobody serves"
+
+
+def hostile(what, named, then=None):
+    """Requests that make a process of the group `bad` misbehave, while the load asks `good`."""
+
+    def inject(server, seconds):
+        end = time.monotonic() + seconds
+        answers = {}
+        since = len(server.log())
+        first = server.workers("bad")
+        while time.monotonic() < end:
+            status, _ = server.ask(f"/bad?{what}", timeout=8)
+            answers[status or "none"] = answers.get(status or "none", 0) + 1
+            time.sleep(0.2)
+        text = then(server, first) if then else ""
+        back = until(lambda: server.ask("/bad?hello", timeout=3)[0] == 200, 10, 0.1)
+        seen = " ".join(f"{status}x{count}" for status, count in answers.items())
+        lines = server.said(named, since)
+        return f"{seen}; {'serves again' if back else 'DOES NOT SERVE'}; {len(lines)} log lines name it{text}"
+
+    return inject
+
+
+def replaced(server, old):
+    """A process that listens to no signal has to go when its script changes."""
+    began = time.monotonic()
+    os.utime(f"{server.root}/bad.wsgi")
+    server.ask("/bad?hello")
+    gone = until(lambda: not set(old) & set(server.workers("bad")), 10, 0.05)
+    return f"; {f'gone {time.monotonic() - began:.1f} s after a touch' if gone else 'STILL THERE 10 s after a touch'}"
+
+
+def killed_with_children(server, old):
+    """What a process has forked must not keep its requests and sockets alive."""
+    for pid in server.workers("bad"):
+        if pid in old:
+            os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    back = until(lambda: server.ask("/bad?hello", timeout=3)[0] == 200, 10, 0.05)
+    return f"; {f'answered {time.monotonic() - began:.1f} s after a kill' if back else 'NO ANSWER after a kill'}"
+
+
+LIMIT = "memory-limit=300000000"
+
+FAULTS = [
+    Fault("touch the script", touches, 50, 1000),
+    Fault("graceful restart", restarts(signal.SIGUSR1, 0.4), 20, 200),
+    Fault("restart", restarts(signal.SIGHUP, 1.0), 5, 50),
+    Fault("kill -9 a worker", kills(lambda server: server.workers(), 0.3), 10, 60),
+    Fault("kill -9 the supervisor", kills(lambda server: server.supervisors(), 1.5), 5, 30, ours_only=True),
+    Fault("kill -9 an httpd child", kills(lambda server: server.children(), 1.0), 6, 30),
+    Fault("maximum-requests=50", wait, 5, 60, good="maximum-requests=50"),
+    Fault("leaks 20 MiB a request", hostile("leak", "MemoryError|memory"), 6, 20, bad=LIMIT),
+    Fault("allocates until the limit", hostile("allocate", "MemoryError|memory"), 4, 20, bad=LIMIT),
+    Fault("spins with the GIL held", hostile("spin", "deadlock|Deadlock"), 6, 30),
+    Fault("ignores SIGTERM", hostile("ignore", "WSGI0321|killing it", replaced), 2, 10),
+    Fault("closes its descriptors", hostile("close_all", "closed the connection|ended by|WSGI0146|WSGI0147|has died"), 4, 20),
+    Fault("forks children", hostile("fork", "SIGKILL|ended by|terminated by", killed_with_children), 2, 10),
+    Fault("os._exit(3)", hostile("leave", "status 3|exit.*3"), 4, 20),
+    Fault("segmentation fault", hostile("crash", "SIGSEGV|Segmentation|signal 11"), 4, 20),
+]
