@@ -1,6 +1,6 @@
 //! Access control by scripts: hosts, users by Basic and Digest authentication, groups. Whatever goes wrong denies.
 
-use crate::harness::{Builder, Httpd, Mode, Request, Response};
+use crate::harness::{Builder, Httpd, Mode, Mpm, Request, Response};
 
 /// A server with everything that authentication needs, and the script.
 fn server(mode: Mode, config: &str) -> Builder {
@@ -395,4 +395,45 @@ fn a_script_sees_the_variables_of_tls() {
     let output = std::process::Command::new("curl").args(arguments).arg(url).output().expect("curl can be run");
     assert_eq!(output.stdout, b"200");
     httpd.log().wait_for("SSL TypeError");
+}
+
+#[test]
+fn a_script_may_be_named_in_htaccess() {
+    let httpd = server(Mode::Embedded, "<Directory ${APPS}>\nAllowOverride AuthConfig\n</Directory>");
+    let script = format!("WSGIAccessScript {}/apps/access.wsgi\n", httpd.root().display());
+    let httpd = httpd.file("apps/.htaccess", &script).expect_log("WSGI0057").start();
+    assert_eq!([httpd.get("/?true").status, httpd.get("/?false").status], [200, 403]);
+    httpd.folder().write("apps/.htaccess", "");
+    assert_eq!(httpd.get("/?false").status, 200);
+}
+
+#[test]
+fn scripts_are_asked_on_every_mpm() {
+    for mpm in Mpm::ALL {
+        let httpd = server(Mode::Daemon, ACCESS).config(BASIC).mpm(mpm).expect_log("WSGI0057").allow_log("AH01617").start();
+        let ask = |target: &str, user: &str| {
+            let credentials = base64(&format!("{user}:secret"));
+            httpd.ask(&Request::get(target).header("Authorization", &format!("Basic {credentials}"))).status
+        };
+        assert_eq!([ask("/?true", "true"), ask("/?true", "false"), ask("/?false", "true")], [200, 401, 403], "{mpm:?}");
+    }
+}
+
+#[test]
+fn nobody_gets_in_where_python_cannot_be_started() {
+    only_ours!("a Python home that is none makes httpd's children crash in a loop, and requests hang");
+    let config = format!("WSGIPythonHome ${{ROOT}}/htdocs\n{ACCESS}\n{}", BASIC.replace("<Location />", "<Location /users>"));
+    let httpd = server(Mode::Daemon, &config)
+        .daemon_options("threads=2 python-home=/usr")
+        .expect_log("WSGI0001")
+        .expect_log("WSGI0054")
+        .expect_log("WSGI0057")
+        .start();
+    assert_eq!(httpd.get("/?true").status, 403);
+    let httpd = server(Mode::Daemon, &format!("WSGIPythonHome ${{ROOT}}/htdocs\n{BASIC}"))
+        .daemon_options("threads=2 python-home=/usr")
+        .expect_log("WSGI0001")
+        .expect_log("WSGI0042")
+        .start();
+    assert_eq!(login(&httpd, "true", "secret").status, 500);
 }
