@@ -74,7 +74,8 @@ bindings-check: cargo ## Compare the committed bindings with what bindgen makes 
 	@scripts/packages build bindgen
 	touch apache-headers/wrapper.h
 	$(CARGO) build --features bindgen
-	git diff --exit-code --stat apache-headers
+	@# Another patch level of httpd is no difference; another layout is.
+	git diff --exit-code -I 'AP_SERVER_|MODULE_MAGIC_NUMBER_MINOR|_VERSION' apache-headers
 
 .PHONY: bench
 bench: build $(REFERENCE)/ready ## Compare with mod_wsgi 6.1.1 on this machine: requests per second, processor time per request
