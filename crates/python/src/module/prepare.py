@@ -7,6 +7,7 @@ the error log), `write_log(level, text)` and `add_site_failed(directory, error)`
 import os
 import site
 import sys
+import threading  # Whoever imports it first is Python's main thread for ever: in the main interpreter that must not be a request's.
 
 ERROR, WARNING, INFO, DEBUG = 3, 4, 6, 7
 

@@ -1,7 +1,8 @@
 //! Interpreters: the main one and its sub-interpreters, from their creation to their end.
 //!
 //! `Py_EndInterpreter` may only be called when nobody is inside and no thread state is left but the caller's, so an interpreter
-//! counts its visitors and keeps the states that were made for it.
+//! counts its visitors and keeps the states that were made for it. A state is deleted by the thread it belongs to: from 3.12 on that
+//! thread remembers the state it used last (for PyGILState), and touches it when it enters another interpreter.
 //! See <https://docs.python.org/3/c-api/init.html#sub-interpreter-support>.
 
 use super::ffi;
@@ -31,10 +32,14 @@ unsafe impl Send for Interpreter {}
 // SAFETY: as above; all else is behind a lock or atomic.
 unsafe impl Sync for Interpreter {}
 
-/// A thread state, for comparison and deletion.
-struct State(NonNull<ffi::PyThreadState>);
+/// A thread state, for comparison.
+struct State {
+    raw: NonNull<ffi::PyThreadState>,
+    /// Whether it stays when its thread ends, to be deleted with the interpreter.
+    stays: bool,
+}
 
-// SAFETY: the pointer is only compared, and dereferenced by CPython under the interpreter's lock.
+// SAFETY: the pointer is only compared, or given to CPython under the interpreter's lock.
 unsafe impl Send for State {}
 
 /// Which lock a sub-interpreter has.
@@ -65,9 +70,9 @@ pub(crate) enum InterpreterError {
 /// An interpreter cannot be ended; its threads go with the process.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EndError {
-    /// Requests are being executed in it.
-    #[error("{0} threads are still executing in it")]
-    Visitors(usize),
+    /// Threads of ours execute requests in it, or may come back.
+    #[error("{0} threads have not left it")]
+    Occupied(usize),
     /// The application has threads that do not end.
     #[error("threads of the application are still running in it")]
     Threads,
@@ -111,7 +116,9 @@ impl Interpreter {
         };
         let (Some(raw), Some(state)) = (NonNull::new(raw), NonNull::new(state)) else { return Err(InterpreterError::Refused) };
         let interpreter = Arc::new(Self::new(raw, Some(Arc::clone(main))));
-        thread::adopt(&interpreter, state, Origin::Initial);
+        // CPython 3.11 aborts when a sub-interpreter without any state gets a new one, so the first stays there.
+        let origin = if runtime::version() == (3, 11) { Origin::Initial } else { Origin::New };
+        thread::adopt(&interpreter, state, origin);
         Ok(interpreter)
     }
 
@@ -130,52 +137,67 @@ impl Interpreter {
 
     /// Enters the visitors' book; `None` when the interpreter has ended or is about to.
     pub(super) fn visit(&self) -> Option<Visit<'_>> {
-        self.visitors.fetch_add(1, SeqCst);
-        let visit = Visit(self);
+        let visit = self.visit_to_leave();
         (!self.ended.load(SeqCst)).then_some(visit)
     }
 
-    /// Remembers a thread state made for this interpreter.
-    pub(super) fn keep(&self, state: NonNull<ffi::PyThreadState>) {
-        self.states.lock().push(State(state));
+    /// Enters the visitors' book to give a thread state back, for which an end waits.
+    pub(super) fn visit_to_leave(&self) -> Visit<'_> {
+        self.visitors.fetch_add(1, SeqCst);
+        Visit(self)
+    }
+
+    /// Remembers a thread state made for this interpreter; `stays` says that it is not given back when its thread ends.
+    pub(super) fn keep(&self, raw: NonNull<ffi::PyThreadState>, stays: bool) {
+        self.states.lock().push(State { raw, stays });
     }
 
     /// Forgets a thread state; `false` when it was not known any more.
-    pub(super) fn forget(&self, state: NonNull<ffi::PyThreadState>) -> bool {
+    pub(super) fn forget(&self, raw: NonNull<ffi::PyThreadState>) -> bool {
         let mut states = self.states.lock();
         let before = states.len();
-        states.retain(|known| known.0 != state);
+        states.retain(|known| known.raw != raw);
         states.len() < before
     }
 
-    /// Refuses new visitors and waits for those inside.
-    pub(super) fn close(&self, patience: Duration) -> Result<(), EndError> {
+    /// Refuses new visitors, and waits until nobody is inside and all other threads have given their states back.
+    pub(super) fn close(&self, own: NonNull<ffi::PyThreadState>, patience: Duration) -> Result<(), EndError> {
         let deadline = Instant::now() + patience;
         self.ended.store(true, SeqCst);
         loop {
-            match self.visitors.load(SeqCst) {
+            // A thread that gives its state back is a visitor before its state is forgotten, so that one of the two is seen.
+            let others = self.states.lock().iter().filter(|state| state.raw != own && !state.stays).count();
+            match others.max(self.visitors.load(SeqCst)) {
                 0 => return Ok(()),
-                visitors if Instant::now() >= deadline => return Err(EndError::Visitors(visitors)),
+                occupants if Instant::now() >= deadline => {
+                    // It is left to the end of the process: whoever comes to give a state back is not to wait for the interpreter.
+                    self.states.lock().clear();
+                    return Err(EndError::Occupied(occupants));
+                }
                 _ => std::thread::sleep(Duration::from_millis(2)),
             }
         }
     }
 
-    /// Ends a sub-interpreter: joins its non-daemon threads, calls its `atexit` functions and frees it.
+    /// Ends a sub-interpreter: joins its non-daemon threads, calls its `atexit` functions and frees it. Where that is impossible, the
+    /// `atexit` functions are called all the same.
     pub(crate) fn end(self: &Arc<Self>, patience: Duration) -> Result<(), EndError> {
         let Some(main) = self.main.as_ref() else { return Ok(()) };
         // The states are made while visits are still possible.
         let (Some(state), Some(main_state)) = (thread::state_for(self), thread::state_for(main)) else { return Err(EndError::Threads) };
-        self.close(patience)?;
+        let closed = self.close(state, patience);
         let alone = thread::with_state(state, |py| {
-            self.delete_other_states(state);
-            runtime::join_threads(py);
-            let alone = self.wait_until_alone(py, state);
-            if !alone {
-                runtime::run_exit_functions(py);
+            if closed.is_ok() {
+                self.delete_kept_states(state);
+                runtime::join_threads(py);
+                if self.wait_until_alone(py, state) {
+                    return true;
+                }
             }
-            alone
+            runtime::run_exit_functions(py);
+            false
         });
+        closed?;
         if !alone {
             return Err(EndError::Threads);
         }
@@ -194,14 +216,14 @@ impl Interpreter {
         Ok(())
     }
 
-    /// Deletes the thread states that our other threads have left here; they wait for their next request elsewhere.
-    fn delete_other_states(&self, own: NonNull<ffi::PyThreadState>) {
+    /// Deletes the states that stayed when their threads ended.
+    fn delete_kept_states(&self, own: NonNull<ffi::PyThreadState>) {
         let states = std::mem::take(&mut *self.states.lock());
-        for state in states.into_iter().filter(|state| state.0 != own) {
-            // SAFETY: no visitor is left, so no thread uses the state or will; its interpreter is the current one.
+        for state in states.into_iter().filter(|state| state.raw != own) {
+            // SAFETY: no visitor is left and none can come, so no thread uses the state; its interpreter is the current one.
             unsafe {
-                ffi::PyThreadState_Clear(state.0.as_ptr());
-                ffi::PyThreadState_Delete(state.0.as_ptr());
+                ffi::PyThreadState_Clear(state.raw.as_ptr());
+                ffi::PyThreadState_Delete(state.raw.as_ptr());
             }
         }
     }

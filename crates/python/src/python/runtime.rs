@@ -237,10 +237,14 @@ fn c_string(octets: &[u8]) -> Result<CString, StartError> {
     CString::new(octets).map_err(|_| StartError::Nul)
 }
 
-/// Ends CPython, after its sub-interpreters: joins the non-daemon threads, calls the `atexit` functions, frees everything.
+/// Ends CPython, after its sub-interpreters: joins the non-daemon threads, calls the `atexit` functions, frees everything. Where that
+/// is impossible, the `atexit` functions are called all the same.
 pub(crate) fn finalize(main: &Arc<Interpreter>, patience: Duration) -> Result<(), EndError> {
     let Some(state) = thread::state_for(main) else { return Err(EndError::Threads) };
-    main.close(patience)?;
+    if let Err(error) = main.close(state, patience) {
+        thread::with_state(state, run_exit_functions);
+        return Err(error);
+    }
     // SAFETY: nobody visits the interpreter any more, and the state is the calling thread's own.
     unsafe {
         ffi::PyEval_RestoreThread(state.as_ptr());

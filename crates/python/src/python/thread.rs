@@ -91,7 +91,7 @@ pub(super) fn with_state<R>(state: NonNull<ffi::PyThreadState>, work: impl FnOnc
 
 /// Keeps a thread state that CPython made for this thread: the initial one, or that of a new sub-interpreter.
 pub(super) fn adopt(interpreter: &Arc<Interpreter>, state: NonNull<ffi::PyThreadState>, origin: Origin) {
-    interpreter.keep(state);
+    interpreter.keep(state, origin == Origin::Initial);
     THREAD.with(|thread| thread.states.borrow_mut().push(Cached { interpreter: Arc::clone(interpreter), state, origin }));
 }
 
@@ -176,7 +176,7 @@ struct Cached {
 /// Who made a thread state, which decides how it ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// The making of the interpreter: it ends with it. CPython 3.11 aborts if a sub-interpreter loses all states and gets a new one.
+    /// The making of the interpreter: it ends with it.
     Initial,
     /// `PyGILState_Ensure`.
     GilState,
@@ -186,11 +186,11 @@ pub(super) enum Origin {
 
 impl Cached {
     fn release(self) {
-        let Some(_visit) = self.interpreter.visit() else { return };
+        let _visit = self.interpreter.visit_to_leave();
         if self.origin == Origin::Initial || !self.interpreter.forget(self.state) {
             return;
         }
-        // SAFETY: the state belongs to this thread, is not current, and the interpreter cannot end while we visit it.
+        // SAFETY: the state belongs to this thread, is not current, and was known until now: the interpreter waits for it and for us.
         unsafe {
             ffi::PyEval_RestoreThread(self.state.as_ptr());
             match self.origin {

@@ -2,7 +2,9 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 use wire::head::{Body, Pair, RequestHead, ResponseHead};
 use wire::host::{self, Entry, HostTable, RequestPointer, ServerTable, TABLE_VERSION};
 use wire::settings::{EmbeddedSettings, Python, Server};
@@ -23,7 +25,7 @@ pub(crate) fn host() -> PathBuf {
     let cargo = std::env::var_os("CARGO").expect("cargo runs the tests");
     let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let built = std::process::Command::new(cargo).args(["build", "--quiet", "--lib", "--manifest-path", manifest]).args(profile).status();
+    let built = Command::new(cargo).args(["build", "--quiet", "--lib", "--manifest-path", manifest]).args(profile).status();
     assert!(built.expect("cargo can be started").success());
     let own = std::env::current_exe().expect("a test has a file");
     own.parent().and_then(Path::parent).expect("<target>/<profile>/deps/<test>").join("libmod_wsgi_python.so")
@@ -51,6 +53,23 @@ fn libraries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
             name.strip_prefix("libpython3.").and_then(|rest| rest.strip_suffix(".so.1.0")).and_then(|minor| minor.parse::<u32>().ok());
         minor.is_some_and(|minor| minor >= 10)
     })
+}
+
+/// What a program writes until it ends, for which it has so much time.
+pub(crate) fn output_within(mut program: Command, time: Duration) -> Output {
+    let child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the test can start itself");
+    let pid = child.id().to_string();
+    let (ended, wait) = std::sync::mpsc::channel();
+    let watch = std::thread::spawn(move || {
+        if wait.recv_timeout(time).is_err() {
+            // SIGABRT: a core or a debugger shows where it hangs.
+            let _gone = Command::new("kill").args(["-ABRT", &pid]).status();
+        }
+    });
+    let output = child.wait_with_output().expect("a child can be waited for");
+    let _too_late = ended.send(());
+    watch.join().expect("the watch does not panic");
+    output
 }
 
 /// The host, loaded and started.
@@ -229,6 +248,7 @@ impl Driver {
             application_group: request.group.as_bytes(),
             filename: b"/file",
             script_reloading: request.reloading,
+            script_modified: 0,
             fold_case: false,
             ignore_activity: false,
             https: request.https,
@@ -247,7 +267,7 @@ impl Driver {
     }
 
     /// Ends Python; gives what a file contains afterwards, and the log of the process.
-    pub(crate) fn stop(self, name: &str) -> (String, Vec<String>) {
+    pub(crate) fn stop(&self, name: &str) -> (String, Vec<String>) {
         // SAFETY: nothing else is called afterwards.
         unsafe { (self.table.stop)() };
         let note = std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
@@ -293,8 +313,18 @@ fn open(path: &Path) -> *mut c_void {
     library
 }
 
-static TABLE: ServerTable =
-    ServerTable { version: TABLE_VERSION, size: size_of::<ServerTable>() as u32, read, send_head, send, send_file, log };
+static TABLE: ServerTable = ServerTable {
+    version: TABLE_VERSION,
+    size: size_of::<ServerTable>() as u32,
+    read,
+    send_head,
+    send,
+    send_file,
+    log,
+    answer,
+    ssl_variable,
+    request_record,
+};
 
 /// # Safety
 ///
@@ -363,4 +393,14 @@ unsafe extern "C" fn log(request: RequestPointer, level: u8, text: *const u8, le
             running(request).answer.log.push((level, text));
         }
     }
+}
+
+unsafe extern "C" fn answer(_request: RequestPointer, _octets: *const u8, _length: usize) {}
+
+unsafe extern "C" fn ssl_variable(_request: RequestPointer, _name: *const u8, _length: usize, _value_length: *mut usize) -> *const u8 {
+    std::ptr::null()
+}
+
+unsafe extern "C" fn request_record(_request: RequestPointer) -> *mut c_void {
+    std::ptr::null_mut()
 }

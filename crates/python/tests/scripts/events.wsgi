@@ -4,6 +4,7 @@ import mod_wsgi
 import threading
 
 seen = []
+PATH = None
 
 
 @mod_wsgi.subscribe_events
@@ -44,7 +45,7 @@ def application(environ, start_response):
 
 def replacement(environ, start_response):
     global PATH
-    PATH = environ["QUERY_STRING"]
+    PATH = environ["QUERY_STRING"] or PATH
     assert mod_wsgi.request_data() == {"mark": "set by the event"}
     assert mod_wsgi.active_requests == {environ["mod_wsgi.request_id"]: mod_wsgi.request_data()}
     names = [name for name, _ in seen]
