@@ -50,6 +50,25 @@ fn is_of_one_interpreter(report: &Report) -> bool {
     report.type_name == "ImportError" && WORDS.iter().any(|words| report.text.contains(words))
 }
 
+/// The module that the last import statement of a traceback names, and the file in which it stands.
+fn last_import(report: &Report) -> Option<(String, &str)> {
+    let lines = &report.lines;
+    let (index, module) = lines.iter().enumerate().rev().find_map(|(index, line)| Some((index, imported(line.strip_prefix("    ")?)?)))?;
+    let file = lines.get(index.checked_sub(1)?)?.trim_start().strip_prefix("File \"")?.split('"').next()?;
+    Some((module, file))
+}
+
+/// The first module that a line of source imports; the dots of a package stay in front.
+fn imported(line: &str) -> Option<String> {
+    let mut words = line.split([' ', ',', '(']).filter(|word| !word.is_empty());
+    match (words.next()?, words.next()?) {
+        ("import", module) => Some(module.to_owned()),
+        ("from", package) if package.bytes().all(|octet| octet == b'.') => Some(format!("{package}{}", words.nth(1)?)),
+        ("from", module) => Some(module.to_owned()),
+        _ => None,
+    }
+}
+
 impl Reader<'_> {
     /// Writes a line from within an interpreter.
     pub(crate) fn line(&self, py: Attached<'_>, level: Level, line: &str) {
@@ -77,8 +96,10 @@ impl Reader<'_> {
         self.message(py, codes::EXCEPTION, &format!("{} exception raised processing WSGI script '{script}' for {place}", report.type_name));
         self.traceback(py, &report);
         if is_of_one_interpreter(&report) && place.is_sub_interpreter() {
-            let named = exception.value().attr(py, c"name").ok().filter(|name| name.is_str()).map(|name| name.to_text(py));
-            let module = named.map_or_else(|| String::from("an extension module"), |name| format!("the extension module '{name}'"));
+            let named = exception.value().attr(py, c"name").ok().filter(|name| name.is_str()).map(|name| format!("'{}'", name.to_text(py)));
+            let imported = || last_import(&report).map(|(module, file)| format!("'{module}', which '{file}' imports,"));
+            let module =
+                named.or_else(imported).map_or_else(|| String::from("an extension module"), |name| format!("the extension module {name}"));
             self.message(py, codes::EXTENSION, &format!("{module} cannot be used in the {place}, for WSGI script '{script}'"));
         }
     }
@@ -96,5 +117,46 @@ pub(crate) fn with_reader<R>(sink: &Arc<dyn LogSink>, work: impl FnOnce(&Reader<
     match Request::current() {
         Some(request) => work(&Reader::Request(&request)),
         None => work(&Reader::Process(&**sink)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(text: &str, lines: &[&str]) -> Report {
+        Report { type_name: String::from("ImportError"), text: text.to_owned(), lines: lines.iter().map(|&line| line.to_owned()).collect() }
+    }
+
+    #[test]
+    fn the_last_import_of_a_traceback_is_named() {
+        let lines = [
+            "Traceback (most recent call last):",
+            "  File \"/srv/app.wsgi\", line 3, in <module>",
+            "    import pydantic",
+            "  File \"/venv/pydantic_core/__init__.py\", line 8, in <module>",
+            "    from ._pydantic_core import (",
+            "    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+            "ImportError: PyO3 modules do not yet support subinterpreters",
+        ];
+        let report = report("PyO3 modules do not yet support subinterpreters", &lines);
+        assert!(is_of_one_interpreter(&report));
+        assert_eq!(last_import(&report), Some((String::from("._pydantic_core"), "/venv/pydantic_core/__init__.py")));
+    }
+
+    #[test]
+    fn an_import_names_its_module() {
+        let module = |line| imported(line).unwrap_or_default();
+        assert_eq!(module("from . import _multiarray_umath, overrides"), "._multiarray_umath");
+        assert_eq!(module("import numpy as np"), "numpy");
+        assert_eq!(module("from a.b import(c)"), "a.b");
+        assert_eq!(module("return importer.load()"), "");
+    }
+
+    #[test]
+    fn other_imports_are_no_case_for_the_main_interpreter() {
+        let report = report("No module named 'x'", &["ImportError: No module named 'x'"]);
+        assert!(!is_of_one_interpreter(&report));
+        assert_eq!(last_import(&report), None);
     }
 }
