@@ -20,6 +20,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 FILES := mod_wsgi.so mod_wsgi_python.so mod_wsgi_supervisor
 REFERENCE := .build/reference
+BENCH := $(abspath .build/bench)
+# Such as --rounds 5 --seconds 4 --mpm prefork --only hello
+BENCHFLAGS ?=
 # Tests mostly wait for their own httpd, so more of them than processors may run side by side.
 TEST_THREADS ?= 4
 AVAILABLE := $(DESTDIR)/etc/apache2/mods-available
@@ -78,11 +81,18 @@ bindings-check: cargo ## Compare the committed bindings with what bindgen makes 
 	git diff --exit-code -I 'AP_SERVER_|MODULE_MAGIC_NUMBER_MINOR|_VERSION' apache-headers
 
 .PHONY: bench
-bench: build $(REFERENCE)/ready ## Compare with mod_wsgi 6.1.1 on this machine: requests per second, processor time per request
+bench: build $(REFERENCE)/ready $(BENCH)/ready ## Compare with mod_wsgi 6.1.1 on this machine: CPU per request, rates, latency, memory
 	@scripts/packages run bench
-	/usr/bin/python3 bench/side_by_side.py --ours $(RELEASE) --theirs $(REFERENCE)
+	/usr/bin/python3 bench/side_by_side.py --ours $(RELEASE) --theirs $(REFERENCE) --packages $(BENCH)/packages $(BENCHFLAGS)
 
-# sudo often finds no cargo: what was built before is installed then.
+$(BENCH)/ready:
+	@scripts/packages run bench
+	rm -rf $(BENCH)
+	/usr/bin/python3 -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check flask==3.1.2 django==5.2.8
+	ln -s "$$($(BENCH)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" $(BENCH)/packages
+	touch $@
+
 .PHONY: built
 built:
 	@if command -v $(CARGO) >/dev/null || [[ ! -e $(RELEASE)/mod_wsgi_supervisor ]]; then $(MAKE) --no-print-directory build; fi

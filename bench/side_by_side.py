@@ -1,203 +1,154 @@
-"""Compares our module with mod_wsgi 6.1.1 on one machine in one run: requests per second, and processor time per request.
+"""Compares our module with mod_wsgi 6.1.1 on one machine in one run: processor time per request, rate, latency, memory, cold start.
 
-Both get the same httpd, the same configuration and the same application, a hello world, turn and turn about; the table shows the
-median of the rounds. The client (wrk) runs on the same processors, so the rates are those of a whole small machine; the
-processor time is that of httpd and the processes that it started, from /proc, without the client's.
+Both servers are up at once, with the same configuration and applications, and are measured turn and turn about (A B B A ...). The
+ratio of a round is that of its two halves, so what the machine does besides meets both; the table shows the median of the rounds and
+their spread. The client (wrk) runs on the same processors, so the rates are those of a whole small machine; the processor time is
+that of httpd and the processes that it started, from /proc, without the client's.
 """
 
 import argparse
-import glob
 import json
 import os
 import platform
-import pwd
 import re
-import shutil
-import signal
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
-APPLICATION = '''
-def application(environ, start_response):
-    body = b"Hello World!\\n"
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
-    return [body]
-'''
+from servers import Server, first
+from workloads import WORKLOADS
 
-CONFIG = """
-ServerRoot {root}
-DefaultRuntimeDir {root}
-PidFile {root}/httpd.pid
-ErrorLog {root}/error.log
-LogLevel warn
-ServerName localhost
-Listen 127.0.0.1:{port}
-LoadModule mpm_event_module {modules}/mod_mpm_event.so
-LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule wsgi_module {module}
-{user}
-StartServers 2
-ServerLimit 2
-ThreadsPerChild 25
-MaxRequestWorkers 50
-MaxKeepAliveRequests 0
-WSGISocketPrefix {root}/wsgi
-WSGIApplicationGroup %{{GLOBAL}}
-WSGIScriptAlias / {root}/hello.wsgi
-{mode}
-<Directory {root}>
-    Require all granted
-</Directory>
-"""
-
-MODES = {
-    "embedded": "",
-    "daemon": "WSGIRestrictEmbedded On\nWSGIDaemonProcess hello processes=2 threads=15\nWSGIProcessGroup hello",
-}
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
-def first(*patterns):
-    """The first file that any of the patterns finds."""
-    for pattern in patterns:
-        for path in sorted(glob.glob(pattern, recursive=True)):
-            return path
-    sys.exit(f"none of these exists: {', '.join(patterns)}")
+def script_for(workload):
+    """A wrk script for what its command line cannot say; None when it can."""
+    if not workload.body:
+        return None
+    file = tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False)
+    with file:
+        file.write(f'wrk.method = "POST"\nwrk.body = string.rep("b", {workload.body})\n')
+    return file.name
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Server:
-    """An httpd in a folder of its own."""
-
-    def __init__(self, module, mode):
-        self.root = tempfile.mkdtemp(prefix="wsgi-bench-")
-        os.chmod(self.root, 0o755)
-        self.port = free_port()
-        # Beside its module ours expects two more files, and the server's user has to reach them.
-        for name in {os.path.basename(module), "mod_wsgi_python.so", "mod_wsgi_supervisor"}:
-            source = os.path.join(os.path.dirname(module), name)
-            if os.path.exists(source):
-                shutil.copy(source, self.root)
-        with open(f"{self.root}/hello.wsgi", "w") as file:
-            file.write(APPLICATION)
-        user = "User www-data\nGroup www-data" if os.getuid() == 0 and has_user("www-data") else ""
-        modules = os.path.dirname(first("/usr/lib*/apache2/modules/mod_mpm_event.so", "/usr/lib*/httpd/modules/mod_mpm_event.so"))
-        text = CONFIG.format(
-            root=self.root, port=self.port, modules=modules, user=user, mode=MODES[mode], module=f"{self.root}/{os.path.basename(module)}"
-        )
-        with open(f"{self.root}/httpd.conf", "w") as file:
-            file.write(text)
-        httpd = first("/usr/sbin/apache2", "/usr/sbin/httpd")
-        self.process = subprocess.Popen([httpd, "-DFOREGROUND", "-f", f"{self.root}/httpd.conf"])
-
-    def url(self):
-        return f"http://127.0.0.1:{self.port}/"
-
-    def wait(self):
-        for _ in range(200):
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 5) as client:
-                    client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                    if b" 200 OK" in client.recv(200):
-                        return
-            except OSError:
-                pass
-            time.sleep(0.1)
-        with open(f"{self.root}/error.log") as log:
-            sys.exit(f"no answer; the log says:\n{log.read()}")
-
-    def processor_time(self):
-        """Seconds that httpd and its descendants have used so far."""
-        parents, used = {}, {}
-        for path in glob.glob("/proc/[0-9]*/stat"):
-            try:
-                with open(path) as file:
-                    head, _, tail = file.read().rpartition(") ")
-            except OSError:
-                continue
-            fields = tail.split()
-            pid = int(head.split()[0])
-            parents[pid], used[pid] = int(fields[1]), sum(map(int, fields[11:15]))
-        total = 0
-        for pid in used:
-            ancestor = pid
-            while ancestor not in (0, self.process.pid):
-                ancestor = parents.get(ancestor, 0)
-            total += used[pid] if ancestor else 0
-        return total / os.sysconf("SC_CLK_TCK")
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-        shutil.rmtree(self.root, ignore_errors=True)
-
-
-def has_user(name):
-    try:
-        return bool(pwd.getpwnam(name))
-    except KeyError:
-        return False
-
-
-def load(url, connections, seconds):
-    """Requests that wrk had answered, the seconds that took, and the failures."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def load(url, workload, seconds, script):
+    """What wrk saw: requests, seconds, failures, latencies in seconds."""
+    command = ["wrk", "--latency", "-t1", f"-c{workload.connections}", f"-d{seconds}s", "--timeout", "20s"]
+    for header in workload.headers:
+        command += ["-H", header]
+    if script:
+        command += ["-s", script]
+    text = subprocess.run(command + [url], check=True, capture_output=True, text=True).stdout
     requests, took = re.search(r"(\d+) requests in ([\d.]+)s", text).groups()
-    failures = sum(map(int, re.findall(r"(?:connect|read|write|timeout|responses:) (\d+)", text)))
-    return int(requests), float(took), failures
+    # With all its threads busy httpd closes kept connections between two requests: wrk counts that as "read", and connects again.
+    failures = sum(map(int, re.findall(r"(?:connect|timeout|responses:) (\d+)", text)))
+    latency = {name: float(value) * UNITS[unit] for name, value, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", text)}
+    return int(requests), float(took), failures, latency
 
 
-def measure(module, mode, connections, seconds):
-    server = Server(module, mode)
+def measure(server, workload, seconds, script):
+    before = server.processor_time()
+    requests, took, failures, latency = load(server.url(workload.path), workload, seconds, script)
+    used = server.processor_time() - before
+    requests = max(requests, 1)
+    return {"rate": requests / took, "processor": used / requests * 1e6, "failures": failures, "p50": latency["50"], "p99": latency["99"]}
+
+
+def compare(servers, workload, rounds, seconds):
+    """The rounds of one workload: for each, what both modules did."""
+    script = script_for(workload)
     try:
-        server.wait()
-        load(server.url(), connections, 1)
-        before = server.processor_time()
-        requests, took, failures = load(server.url(), connections, seconds)
-        used = server.processor_time() - before
+        for server in servers.values():
+            load(server.url(workload.path), workload, 1, script)
+        result = []
+        for number in range(rounds):
+            names = list(servers) if number % 2 == 0 else list(reversed(servers))
+            result.append({name: measure(servers[name], workload, seconds, script) for name in names})
+        return result
     finally:
-        server.stop()
-    return {"rate": requests / took, "processor": used / requests * 1e6, "failures": failures}
+        if script:
+            os.unlink(script)
+
+
+def ratio(rounds, key):
+    """The median of the rounds' ratios, ours against theirs, with the least and the largest."""
+    ratios = [each["ours"][key] / each["mod_wsgi"][key] for each in rounds if each["mod_wsgi"][key]]
+    return (statistics.median(ratios), min(ratios), max(ratios)) if ratios else (float("nan"),) * 3
+
+
+def median(rounds, name, key):
+    return statistics.median(each[name][key] for each in rounds)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", required=True, help="the folder of mod_wsgi.so")
     parser.add_argument("--theirs", required=True, help="the virtual environment, or the file, of mod_wsgi")
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--packages", required=True, help="a folder with Flask and Django")
+    parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--mpm", default="event")
+    parser.add_argument("--only", default="", help="workloads whose name contains this")
     options = parser.parse_args()
     modules = {
         "ours": os.path.join(options.ours, "mod_wsgi.so"),
         "mod_wsgi": first(options.theirs + "/lib/**/mod_wsgi-py*.so", options.theirs),
     }
-    results = {}
+    seconds = int(options.seconds)
+    print(
+        f"{platform.platform()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {options.mpm} MPM; "
+        f"{options.rounds} rounds of {seconds} s, median of ratios (least to largest); CPU in us per request"
+    )
+    print(f"{'workload':34}{'mode':>9}{'mod_wsgi':>10}{'ours':>9}{'ratio':>7}{'spread':>14}{'target':>8}  {'rate':>6}{'p50':>6}{'p99':>6}{'failed':>7}")
+    results = []
+    for mode in ("daemon", "embedded"):
+        chosen = [workload for workload in WORKLOADS if mode in workload.modes() and options.only in workload.name]
+        if not chosen:
+            continue
+        servers = {name: Server(module, mode, options.packages, mpm=options.mpm) for name, module in modules.items()}
+        try:
+            for server in servers.values():
+                server.wait()
+            for workload in chosen:
+                rounds = compare(servers, workload, options.rounds, seconds)
+                cpu, least, largest = ratio(rounds, "processor")
+                target = workload.target[mode]
+                row = {
+                    "workload": workload.name,
+                    "mode": mode,
+                    "target": target,
+                    "ratio": cpu,
+                    "rounds": rounds,
+                    "failures": {name: sum(each[name]["failures"] for each in rounds) for name in servers},
+                }
+                results.append(row)
+                print(
+                    f"{workload.name:34}{mode:>9}{median(rounds, 'mod_wsgi', 'processor'):>10.0f}{median(rounds, 'ours', 'processor'):>9.0f}"
+                    f"{cpu:>7.2f}{f'{least:.2f}-{largest:.2f}':>14}{f'<={target:.2f}':>8}{'+' if cpu <= target else '-':>2}"
+                    f"{ratio(rounds, 'rate')[0]:>6.2f}{ratio(rounds, 'p50')[0]:>6.2f}{ratio(rounds, 'p99')[0]:>6.2f}"
+                    f"{row['failures']['ours']:>4}/{row['failures']['mod_wsgi']}",
+                    flush=True,
+                )
+        finally:
+            memory = {name: server.memory() for name, server in servers.items()}
+            for server in servers.values():
+                server.stop()
+        print(f"memory after that, {mode}: {memory['ours'] / 2**20:.0f} MiB ours, {memory['mod_wsgi'] / 2**20:.0f} MiB mod_wsgi (PSS of all processes)")
+        results.append({"memory": memory, "mode": mode})
+    starts = {name: [] for name in modules}
     for _ in range(options.rounds):
-        for mode in MODES:
-            for connections in (1, 20):
-                for name, module in modules.items():
-                    results.setdefault((mode, connections, name), []).append(measure(module, mode, connections, options.seconds))
-    print(f"{platform.platform()}, {os.cpu_count()} processors, {options.rounds} rounds of {options.seconds} s, median")
-    print(f"{'mode':10}{'connections':>12}  {'module':10}{'requests/s':>12}{'CPU us/request':>16}{'failures':>10}")
-    table = []
-    for (mode, connections, name), runs in results.items():
-        row = {key: statistics.median(run[key] for run in runs) for key in ("rate", "processor")}
-        row["failures"] = sum(run["failures"] for run in runs)
-        print(f"{mode:10}{connections:>12}  {name:10}{row['rate']:>12.0f}{row['processor']:>16.1f}{row['failures']:>10}")
-        table.append({"mode": mode, "connections": connections, "module": name, **row, "runs": runs})
+        for name, module in modules.items():
+            server = Server(module, "daemon", options.packages)
+            starts[name].append(server.wait())
+            server.stop()
+    cold = {name: statistics.median(times) * 1000 for name, times in starts.items()}
+    print(f"first daemon answer after the start: {cold['ours']:.0f} ms ours, {cold['mod_wsgi']:.0f} ms mod_wsgi ({cold['ours'] / cold['mod_wsgi']:.2f})")
+    results.append({"cold start": starts})
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, time.strftime("%Y-%m-%d-%H%M%S.json")), "w") as file:
-        json.dump(table, file, indent=1)
+        json.dump(results, file, indent=1)
 
 
 if __name__ == "__main__":

@@ -316,8 +316,7 @@ unsafe extern "C" fn send(pointer: RequestPointer, octets: *const u8, length: us
     unsafe {
         with(pointer, 2, |request, served| {
             let octets = if length == 0 { &[][..] } else { std::slice::from_raw_parts(octets, length) };
-            let written = served.response.write(request, octets);
-            told(written.and_then(|()| if flush == 0 { Ok(()) } else { served.response.flush(request) }))
+            told(served.response.write(request, octets, flush != 0))
         })
     }
 }

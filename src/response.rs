@@ -114,32 +114,28 @@ impl<'r> Response<'r> {
     }
 
     /// Takes octets of the body; they go out with a flush, with the end, or when enough have come.
-    pub(crate) fn write(&mut self, request: &Request<'r>, octets: &[u8]) -> Result<(), PassError> {
+    pub(crate) fn write(&mut self, request: &Request<'r>, octets: &[u8], flush: bool) -> Result<(), PassError> {
         self.sent += octets.len() as u64;
         if self.state != State::Open {
             return Ok(());
         }
+        if flush || self.buffer.len() + octets.len() >= COLLECT {
+            return self.push_out(request, octets, if flush { Tail::Flush } else { Tail::Nothing });
+        }
         self.buffer.extend_from_slice(octets);
-        if self.buffer.len() >= COLLECT { self.push_out(request, Tail::Nothing) } else { Ok(()) }
+        Ok(())
     }
 
     /// Sends what has come, head and octets, now.
     pub(crate) fn flush(&mut self, request: &Request<'r>) -> Result<(), PassError> {
-        if self.state == State::Open { self.push_out(request, Tail::Flush) } else { Ok(()) }
+        self.write(request, &[], true)
     }
 
-    /// Passes the buffer on, or keeps it in the spool for a client that has no room.
-    fn push_out(&mut self, request: &Request<'r>, tail: Tail) -> Result<(), PassError> {
-        if self.options.spool_limit > 0 && (self.is_spooled() || !self.client_has_room(request)) && !self.buffer.is_empty() {
-            let kept = match &mut self.spool {
-                Some(spool) => spool.append(&self.buffer),
-                None => Spool::new().and_then(|mut spool| {
-                    spool.append(&self.buffer)?;
-                    self.spool = Some(spool);
-                    Ok(())
-                }),
-            };
-            if kept.is_ok() {
+    /// Passes the buffer on, and then `octets`, or keeps both in the spool for a client that has no room.
+    fn push_out(&mut self, request: &Request<'r>, octets: &[u8], tail: Tail) -> Result<(), PassError> {
+        let is_something = !self.buffer.is_empty() || !octets.is_empty();
+        if self.options.spool_limit > 0 && is_something && (self.is_spooled() || !self.client_has_room(request)) {
+            if self.spool(octets).is_ok() {
                 self.buffer.clear();
                 return Ok(());
             }
@@ -147,9 +143,19 @@ impl<'r> Response<'r> {
             self.pass_spool()?;
         }
         self.passed = true;
-        let result = self.brigade.pass_octets(request, &self.buffer, tail);
+        let result = self.brigade.pass_octets(request, &[&self.buffer, octets], tail);
         self.buffer.clear();
         result
+    }
+
+    fn spool(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        if self.spool.is_none() {
+            self.spool = Some(Spool::new()?);
+        }
+        match &mut self.spool {
+            Some(spool) => spool.append(&self.buffer).and_then(|()| spool.append(octets)),
+            None => Ok(()),
+        }
     }
 
     /// Whether the client takes octets without being waited for.
@@ -168,7 +174,7 @@ impl<'r> Response<'r> {
         let mut piece = [0; PIECE];
         let length = spool.read(&mut piece).map_err(|_| PassError::Spool)?;
         self.passed = true;
-        self.brigade.pass_octets(request, &piece[..length], Tail::Flush)
+        self.brigade.pass_octets(request, &[&piece[..length]], Tail::Flush)
     }
 
     /// Puts the rest of the spool into the brigade, as a part of a file: httpd keeps that without memory, and without a thread.
@@ -187,7 +193,9 @@ impl<'r> Response<'r> {
         }
         self.pass_spool()?;
         self.passed = true;
-        self.brigade.pass_octets(request, &std::mem::take(&mut self.buffer), Tail::Nothing)?;
+        let result = self.brigade.pass_octets(request, &[&self.buffer], Tail::Nothing);
+        self.buffer.clear();
+        result?;
         self.brigade.write_file(file, offset, length, self.options.sendfile)
     }
 
@@ -207,7 +215,7 @@ impl<'r> Response<'r> {
                 }
                 // Without a flush httpd takes its time with a slow client, and needs no thread for it where the MPM can.
                 let tail = if !self.is_spooled() && self.client_has_room(request) { Tail::FlushAndEnd } else { Tail::End };
-                let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &self.buffer, tail));
+                let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &[&self.buffer], tail));
                 Status::OK
             }
         }
@@ -224,7 +232,7 @@ impl<'r> Response<'r> {
 
     fn cut_short(&mut self, request: &mut Request<'r>) -> Status {
         request.close_after();
-        let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &self.buffer, Tail::Nothing));
+        let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &[&self.buffer], Tail::Nothing));
         self.brigade.broken();
         let _gone_or_done = self.brigade.pass_octets(request, &[], Tail::End);
         Status::OK

@@ -114,8 +114,8 @@ impl<'r> Brigade<'r> {
 
     /// Passes octets to the client, before them what the brigade holds, with a flush or the end behind. Filters that keep octets beyond
     /// this call copy them.
-    pub(crate) fn pass_octets(&mut self, request: &Request<'r>, octets: &[u8], tail: Tail) -> Result<(), PassError> {
-        if !octets.is_empty() {
+    pub(crate) fn pass_octets(&mut self, request: &Request<'r>, parts: &[&[u8]], tail: Tail) -> Result<(), PassError> {
+        for octets in parts.iter().filter(|octets| !octets.is_empty()) {
             // SAFETY: the octets outlive the bucket: the brigade is passed, and emptied, before this function returns.
             self.append(unsafe { ffi::apr_bucket_transient_create(octets.as_ptr().cast(), octets.len(), self.allocator()) });
         }

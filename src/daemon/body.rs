@@ -6,7 +6,7 @@
 use crate::apache::brigade::{Brigade, Input, ReadError};
 use crate::apache::request::Request;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use wire::frame::{FileRange, Kind, push};
 
 /// A body up to this many octets goes along with the head.
@@ -14,6 +14,31 @@ const SMALL: usize = 64 * 1024;
 
 /// Octets taken from the client at a time.
 const BLOCK: usize = 64 * 1024;
+
+/// A body up to this many octets is kept in memory, a larger one in a temporary file.
+const IN_MEMORY: u64 = 4 << 20;
+
+/// What has been taken from the client before a worker is asked.
+struct Spool {
+    file: File,
+    length: u64,
+    is_memory: bool,
+}
+
+impl Spool {
+    fn append(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        if self.is_memory && self.length + octets.len() as u64 > IN_MEMORY {
+            let mut file = tempfile::tempfile()?;
+            self.file.rewind()?;
+            std::io::copy(&mut self.file, &mut file)?;
+            self.file = file;
+            self.is_memory = false;
+        }
+        self.file.write_all(octets)?;
+        self.length += octets.len() as u64;
+        Ok(())
+    }
+}
 
 /// The body of a request.
 pub(super) struct RequestBody<'r> {
@@ -65,37 +90,34 @@ impl<'r> RequestBody<'r> {
             return Ok((body, taken));
         }
         let mut memory = Vec::new();
-        let mut spool: Option<(File, u64)> = None;
+        let mut spool: Option<Spool> = None;
         let mut block = vec![0; BLOCK];
         loop {
             match body.brigade.read(request, &mut block, true)? {
                 Input::Octets(length) => match &mut spool {
                     None if memory.len() + length <= SMALL => memory.extend_from_slice(&block[..length]),
                     None => {
-                        let mut file = tempfile::tempfile()?;
-                        file.write_all(&memory)?;
-                        file.write_all(&block[..length])?;
-                        spool = Some((file, (memory.len() + length) as u64));
+                        let mut begun = Spool { file: sys::memory::file(c"mod_wsgi request body")?, length: 0, is_memory: true };
+                        begun.append(&memory)?;
+                        begun.append(&block[..length])?;
+                        spool = Some(begun);
                         memory = Vec::new();
                     }
-                    Some((file, written)) => {
-                        file.write_all(&block[..length])?;
-                        *written += length as u64;
-                    }
+                    Some(spool) => spool.append(&block[..length])?,
                 },
                 Input::End | Input::NotYet => {
                     body.state = State::Complete;
                     break;
                 }
             }
-            if spool.as_ref().is_some_and(|(_, written)| *written >= limit) {
+            if spool.as_ref().is_some_and(|spool| spool.length >= limit) {
                 break;
             }
         }
         if !memory.is_empty() {
             push(&mut taken.frames, Kind::RequestBody, number, &memory);
         }
-        if let Some((file, length)) = spool {
+        if let Some(Spool { file, length, .. }) = spool {
             push(&mut taken.frames, Kind::RequestFile, number, &FileRange { offset: 0, length }.encode());
             taken.file = Some(file);
         }

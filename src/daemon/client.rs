@@ -376,7 +376,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
                     }
                     _ => return Some(Ending::Garbage(ProtocolError::Order(Kind::ResponseHead))),
                 },
-                Part::Body(octets) => self.response.write(request, octets),
+                Part::Body(octets, flush) => self.response.write(request, octets, flush),
                 Part::Flush => self.response.flush(request),
                 Part::File(range) => match self.files.pop_front().filter(|file| holds(file, range.offset + range.length)) {
                     Some(file) => self.response.write_file(request, file, range.offset, range.length),

@@ -20,8 +20,8 @@ pub(super) enum Part<'b> {
     ReadBody,
     /// The encoded head.
     Head(&'b [u8]),
-    /// Octets of the body.
-    Body(&'b [u8]),
+    /// Octets of the body, and whether what came so far is to go out now.
+    Body(&'b [u8], bool),
     /// What came so far is to go out now.
     Flush,
     /// A part of the next descriptor.
@@ -61,6 +61,8 @@ pub(super) struct Incoming {
     body_left: usize,
     request: u64,
     has_head: bool,
+    /// A flush has come, and is told when nothing else is there: whoever lags behind a stream sends what has come as one.
+    flush: bool,
 }
 
 impl Incoming {
@@ -70,7 +72,7 @@ impl Incoming {
         if buffer.len() != SIZE {
             buffer = vec![0; SIZE];
         }
-        Self { buffer, start: 0, end: 0, body_left: 0, request, has_head: false }
+        Self { buffer, start: 0, end: 0, body_left: 0, request, has_head: false, flush: false }
     }
 
     /// The memory, for the next one.
@@ -112,29 +114,26 @@ impl Incoming {
 
     /// The next part, if it is there.
     pub(super) fn next(&mut self) -> Result<Option<Part<'_>>, ProtocolError> {
-        if self.body_left > 0 {
-            let length = self.body_left.min(self.end - self.start);
-            let from = self.start;
-            self.start += length;
-            self.body_left -= length;
-            return Ok((length > 0).then(|| Part::Body(&self.buffer[from..from + length])));
-        }
-        let Some(header) = self.buffer[self.start..self.end].first_chunk().map(Header::decode).transpose()? else { return Ok(None) };
-        // What closes a connection belongs to no request.
-        if header.request != self.request && header.kind != Kind::Closing {
-            return Err(ProtocolError::Number(header.request));
-        }
+        let header = loop {
+            if self.body_left > 0 {
+                return Ok(self.body(self.start, self.body_left));
+            }
+            match self.header()? {
+                None => return Ok(std::mem::take(&mut self.flush).then_some(Part::Flush)),
+                Some(header) if header.kind == Kind::Flush => self.take_flush(header)?,
+                // An empty block says nothing.
+                Some(header) if header.kind == Kind::ResponseBody && header.length == 0 => self.start += HEADER,
+                Some(header) => break header,
+            }
+        };
         let length = header.length as usize;
         let from = self.start + HEADER;
         if header.kind == Kind::ResponseBody {
             self.in_order(header.kind, self.has_head)?;
-            let there = length.min(self.end - from);
-            self.start = from + there;
-            self.body_left = length - there;
-            return Ok(Some(Part::Body(&self.buffer[from..from + there])));
+            return Ok(self.body(from, length));
         }
         if self.end - from < length {
-            return Ok(None);
+            return Ok(std::mem::take(&mut self.flush).then_some(Part::Flush));
         }
         self.start = from + length;
         if header.kind == Kind::ResponseHead {
@@ -147,7 +146,6 @@ impl Incoming {
             Kind::Began => Part::Began(payload.try_into().map(u32::from_le_bytes).map_err(|_| FrameError::Payload("pid"))?),
             Kind::ReadBody => Part::ReadBody,
             Kind::ResponseHead => Part::Head(payload),
-            Kind::Flush => Part::Flush,
             Kind::ResponseFile => {
                 self.in_order(header.kind, self.has_head)?;
                 Part::File(FileRange::decode(payload)?)
@@ -161,6 +159,43 @@ impl Incoming {
             Kind::Aborted => Part::Aborted(Aborted::from_octet(first)),
             other => return Err(ProtocolError::Direction(other)),
         }))
+    }
+
+    /// The header at the start, if it is there.
+    fn header(&self) -> Result<Option<Header>, ProtocolError> {
+        let Some(header) = self.buffer[self.start..self.end].first_chunk().map(Header::decode).transpose()? else { return Ok(None) };
+        // What closes a connection belongs to no request.
+        if header.request != self.request && header.kind != Kind::Closing {
+            return Err(ProtocolError::Number(header.request));
+        }
+        Ok(Some(header))
+    }
+
+    fn take_flush(&mut self, header: Header) -> Result<(), ProtocolError> {
+        if header.length > 0 {
+            return Err(FrameError::Payload("flush").into());
+        }
+        self.start += HEADER;
+        self.flush = true;
+        Ok(())
+    }
+
+    /// As much as is there of a body of `length` octets at `from`.
+    fn body(&mut self, from: usize, length: usize) -> Option<Part<'_>> {
+        let there = length.min(self.end - from);
+        self.start = from + there;
+        self.body_left = length - there;
+        // A flush right behind goes with it, unless something else follows.
+        if self.body_left == 0
+            && let Ok(Some(header)) = self.header()
+            && header.kind == Kind::Flush
+        {
+            // What is wrong with it is told when it comes up.
+            let _taken = self.take_flush(header);
+        }
+        let flush = self.flush && self.start == self.end;
+        self.flush &= !flush;
+        (there > 0 || flush).then(|| Part::Body(&self.buffer[from..from + there], flush))
     }
 
     fn in_order(&self, kind: Kind, condition: bool) -> Result<(), ProtocolError> {
@@ -199,7 +234,7 @@ mod tests {
                 while let Some(part) = incoming.next().expect("well formed") {
                     match part {
                         Part::Head(octets) => head.extend_from_slice(octets),
-                        Part::Body(octets) => body.extend_from_slice(octets),
+                        Part::Body(octets, _) => body.extend_from_slice(octets),
                         Part::End(_) => ended = true,
                         other => assert_eq!(other, Part::Flush),
                     }
@@ -207,6 +242,31 @@ mod tests {
             }
             assert_eq!((&head[..], &body[..], ended, incoming.is_empty()), (&b"head"[..], &b"body"[..], true, true), "cut {cut}");
         }
+    }
+
+    #[test]
+    fn who_lags_behind_a_stream_flushes_once() {
+        let mut octets = Vec::new();
+        push(&mut octets, Kind::ResponseHead, 7, b"head");
+        for block in [&b"one"[..], b"", b"two"] {
+            push(&mut octets, Kind::ResponseBody, 7, block);
+            push(&mut octets, Kind::Flush, 7, b"");
+        }
+        let mut incoming = Incoming::new(7, Vec::new());
+        feed(&mut incoming, &octets);
+        assert_eq!(incoming.next(), Ok(Some(Part::Head(b"head"))));
+        assert_eq!(incoming.next(), Ok(Some(Part::Body(b"one", false))));
+        assert_eq!(incoming.next(), Ok(Some(Part::Body(b"two", true))));
+        assert_eq!(incoming.next(), Ok(None));
+        // The flush of a block that is cut off is told when there is nothing else.
+        let mut octets = Vec::new();
+        push(&mut octets, Kind::ResponseBody, 7, b"three");
+        push(&mut octets, Kind::Flush, 7, b"");
+        push(&mut octets, Kind::Log, 7, b"\x04a line");
+        feed(&mut incoming, &octets[..octets.len() - 2]);
+        assert_eq!(incoming.next(), Ok(Some(Part::Body(b"three", false))));
+        assert_eq!(incoming.next(), Ok(Some(Part::Flush)));
+        assert_eq!(incoming.next(), Ok(None));
     }
 
     #[test]
@@ -221,6 +281,7 @@ mod tests {
         assert_eq!(refused(Kind::ResponseBody, 7, b"x"), ProtocolError::Order(Kind::ResponseBody));
         assert_eq!(refused(Kind::End, 7, b""), ProtocolError::Order(Kind::End));
         assert_eq!(refused(Kind::Flush, 8, b""), ProtocolError::Number(8));
+        assert_eq!(refused(Kind::Flush, 7, b"x"), ProtocolError::Frame(FrameError::Payload("flush")));
         assert_eq!(refused(Kind::RequestBody, 7, b""), ProtocolError::Direction(Kind::RequestBody));
         assert!(matches!(refused(Kind::Began, 7, b"1"), ProtocolError::Frame(_)));
     }

@@ -23,6 +23,14 @@ pub enum MemoryError {
     Empty,
 }
 
+/// A file in memory, without a name in any folder (memfd_create(2)).
+///
+/// # Errors
+/// When the kernel refuses memory or descriptors.
+pub fn file(name: &std::ffi::CStr) -> std::io::Result<std::fs::File> {
+    Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC)?.into())
+}
+
 /// Words that other processes see, and may change at any time.
 ///
 /// # Invariants
@@ -86,6 +94,37 @@ impl Drop for SharedWords {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours, and no slice of it outlives self.
         let _unmapped = unsafe { munmap(self.start.cast::<c_void>(), self.length * size_of::<AtomicU64>()) };
+    }
+}
+
+/// A file in memory for what somebody writes who may not wait.
+pub struct Scratch(std::fs::File);
+
+impl Scratch {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// When the kernel refuses memory or descriptors.
+    pub fn new(name: &std::ffi::CStr) -> Result<Self, MemoryError> {
+        Ok(Self(std::fs::File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?)))
+    }
+
+    /// What has been written since it was made.
+    #[must_use]
+    pub fn contents(&self) -> Vec<u8> {
+        use std::os::unix::fs::FileExt;
+        let length = self.0.metadata().map_or(0, |metadata| metadata.len());
+        let mut octets = vec![0; usize::try_from(length).unwrap_or(0)];
+        if self.0.read_exact_at(&mut octets, 0).is_err() {
+            octets.clear();
+        }
+        octets
+    }
+}
+
+impl std::os::fd::AsRawFd for Scratch {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
     }
 }
 
