@@ -89,7 +89,7 @@ $(BENCH)/ready:
 	@scripts/packages run bench
 	rm -rf $(BENCH)
 	/usr/bin/python3 -m venv $(BENCH)
-	$(BENCH)/bin/pip install --quiet --disable-pip-version-check flask==3.1.2 django==5.2.8
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check flask==3.1.3 django==5.2.19
 	ln -s "$$($(BENCH)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" $(BENCH)/packages
 	touch $@
 

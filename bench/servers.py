@@ -81,6 +81,7 @@ class Server:
             source = os.path.join(os.path.dirname(module), name)
             if os.path.exists(source):
                 shutil.copy(source, self.root)
+        packages = shutil.copytree(packages, f"{self.root}/packages", symlinks=True)
         for path in glob.glob(f"{APPLICATIONS}/*.wsgi"):
             shutil.copy(path, self.root)
         for name, size in (("file-1m", 1 << 20), ("file-100m", 100 << 20)):
