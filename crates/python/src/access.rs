@@ -20,8 +20,8 @@ use wire::settings::Octets;
 
 /// Asks the script of a question, on a thread that is in no interpreter and executes `request`.
 pub(crate) fn ask(host: &Host, question: &Question<'_>, request: &Arc<Request>) -> Answer {
-    let answer = host.in_script(&question.head, |py, state, module| {
-        let asking = Asking { py, state, request, question, module };
+    let answer = host.in_script(&question.head, |py, group, module| {
+        let asking = Asking { py, state: &group.state, request, question, module };
         let answer = asking.answer();
         request.end(py);
         answer

@@ -5,15 +5,21 @@
 
 #![forbid(unsafe_code)]
 
+mod board;
+mod watch;
+
+pub(crate) use watch::Ticket;
+
 use crate::access;
 use crate::group::{self, Group, GroupError, latin1};
 use crate::lend::lend;
-use crate::module::{State, events};
+use crate::module::events;
 use crate::python::{Attached, Interpreter, Object, attach, runtime};
 use crate::script::ScriptError;
 use crate::wsgi::exchange::{Exchange, Outcome};
 use crate::wsgi::request::Request;
 use crate::wsgi::run;
+use board::Board;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -141,6 +147,7 @@ pub(crate) struct Host {
     groups: RwLock<HashMap<Vec<u8>, Arc<Group>>>,
     /// Held while a group is created, by a thread that is in no interpreter.
     creating: Mutex<()>,
+    board: Board,
 }
 
 impl Host {
@@ -168,7 +175,9 @@ impl Host {
         log_panics(Arc::clone(&settings.log));
         let main_group = Arc::new(Group::main(&main, &settings).map_err(|error| HostError::Prepare(error.to_string()))?);
         let (resident, groups, creating) = (OnceLock::new(), RwLock::default(), Mutex::new(()));
-        Ok(Box::leak(Box::new(Self { settings, main, main_group, resident, groups, creating })))
+        // Nobody watches over requests in httpd's children.
+        let board = Board::new(if settings.mode == Mode::Embedded { 0 } else { settings.threads_per_process });
+        Ok(Box::leak(Box::new(Self { settings, main, main_group, resident, groups, creating, board })))
     }
 
     /// Loads a script before its first request; returns its modification time in microseconds since the epoch.
@@ -188,7 +197,12 @@ impl Host {
 
     /// Serves a request on the calling thread, which is in no interpreter. `thread` is its number, from 1.
     pub(crate) fn serve(&self, thread: u32, head: &RequestHead<'_>, exchange: &mut dyn Exchange) -> Outcome {
-        lend(exchange, |lent| Request::execute(thread, head, lent, |request| self.execute(head, request)))
+        lend(exchange, |lent| {
+            Request::execute(thread, head, lent, |request| {
+                let _place = self.board.enter(head, request);
+                self.execute(head, request)
+            })
+        })
     }
 
     /// Asks a script about a request, as [`Host::serve`] serves one.
@@ -197,7 +211,10 @@ impl Host {
     }
 
     fn execute(&self, head: &RequestHead<'_>, request: &Arc<Request>) -> Outcome {
-        match self.in_script(head, |py, state, module| run::run(py, state, request, head, module)) {
+        let run = |py: Attached<'_>, group: &Arc<Group>, module: &Object| {
+            self.board.call(py, request.thread, group, || run::run(py, &group.state, request, head, module))
+        };
+        match self.in_script(head, run) {
             Ok(outcome) => outcome,
             Err(NotRun::Interpreter(error)) => {
                 let name = String::from_utf8_lossy(head.application_group);
@@ -214,7 +231,7 @@ impl Host {
     pub(crate) fn in_script<R>(
         &self,
         head: &RequestHead<'_>,
-        work: impl FnOnce(Attached<'_>, &Arc<State>, &Object) -> R,
+        work: impl FnOnce(Attached<'_>, &Arc<Group>, &Object) -> R,
     ) -> Result<R, NotRun> {
         let group = self.group(head.application_group).map_err(NotRun::Interpreter)?;
         let script = group.scripts.get(head.script, head.fold_case);
@@ -231,7 +248,7 @@ impl Host {
             }
             let result = attach(&group.interpreter, |py| {
                 let module = script.module(py)?;
-                Some(work.take()?(py, &group.state, &module))
+                Some(work.take()?(py, &group, &module))
             });
             if let Some(result) = result.flatten() {
                 return Ok(result);

@@ -8,6 +8,7 @@ use crate::wsgi::exchange::Exchange;
 use parking_lot::Mutex;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The way to an exchange, while it lasts.
 #[derive(Clone)]
@@ -50,6 +51,11 @@ impl Lent {
     /// Uses the exchange for something that may wait: the interpreter is left.
     pub(crate) fn waiting<R: Send>(&self, py: Attached<'_>, work: impl FnOnce(&mut dyn Exchange) -> R + Send) -> Option<R> {
         py.detach(|| self.outside(work))
+    }
+
+    /// Uses the exchange from a thread that is in no interpreter, unless another one uses it for longer than `patience`.
+    pub(crate) fn outside_within<R>(&self, patience: Duration, work: impl FnOnce(&mut dyn Exchange) -> R) -> Option<R> {
+        self.0.try_lock_for(patience)?.as_mut().map(|pointer| work(pointer.exchange()))
     }
 
     /// Uses the exchange from a thread that is in no interpreter.

@@ -9,6 +9,7 @@ mod ffi;
 pub(crate) mod runtime;
 
 mod interpreter;
+mod interrupt;
 mod thread;
 
 mod class;
@@ -20,5 +21,6 @@ pub(crate) mod extension;
 pub(crate) use class::{Class, Getter, GetterDef, Method, MethodDef, Type, bind};
 pub(crate) use error::{Exception, Report};
 pub(crate) use interpreter::{Gil, Interpreter, InterpreterError};
+pub(crate) use interrupt::ThreadIdent;
 pub(crate) use object::Object;
 pub(crate) use thread::{Attached, attach, release_this_thread};

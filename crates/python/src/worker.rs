@@ -16,8 +16,11 @@ mod log;
 mod offer;
 mod pool;
 mod request;
+mod subscribers;
 #[cfg(test)]
 mod tests;
+mod timers;
+mod watch;
 
 use crate::host::{Ending, Host, HostError, HostSettings, LogSink, Mode, ReloadPolicy};
 use crate::python::Attached;
@@ -25,7 +28,8 @@ use inherited::Inherited;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 use sys::control::{Channel, ChannelError};
 use sys::memory::{MemoryError, SharedWords};
@@ -132,7 +136,8 @@ fn work(
     let group = &settings.group;
     become_known(group);
     let counters = SharedWords::map(&counters)?;
-    let host = Host::start_in_process(py, host_settings(group, channel))?;
+    let signs = Arc::new(watch::Signs::new(&group.timeouts));
+    let host = Host::start_in_process(py, host_settings(group, channel, &signs))?;
     // Whichever thread imports it first is the main thread for it, whose end it takes for that of Python.
     let _imported_again_by_whom_it_concerns = py.import(c"threading");
     let os = |what| move |error| StartError::Os(what, error);
@@ -149,6 +154,8 @@ fn work(
         counters: Some((counters, settings.slot)),
         offer: offer::Offer::new(group.threads),
         maximum_requests: group.maximum_requests,
+        request_timeout: Some(group.timeouts.request).filter(|timeout| !timeout.is_zero()),
+        signs,
         finished: AtomicU64::new(0),
         limit: OnceLock::new(),
         news,
@@ -167,12 +174,16 @@ fn work(
                 return Err(StartError::Thread(error));
             }
             channel.send(&FromWorker::Ready, &[])?;
-            let graceful = group.timeouts.graceful;
-            let load = |import: Import| load_beside(scope, stack, host, import);
-            let control = control::Control { channel, signals: &signals, pool: &pool, service: &service, graceful, load: &load };
-            let reason = control.run();
+            let reason = {
+                let _probe = Probe::start(scope, host, &service, group);
+                let (subscribers, told) = subscribers::subscribers();
+                let beside = |work| beside(scope, stack, work);
+                beside(Box::new(move || told.serve(host)));
+                let (pool, service, signals) = (&pool, &service, &signals);
+                control::Control { channel, signals, pool, service, subscribers: &subscribers, group, host, beside: &beside }.run()
+            };
             // Requests that are still being executed are waited for, when this scope ends.
-            Ok(end(host, channel, group, &pool, reason))
+            Ok(end(host, channel, group, reason))
         })
     })?;
     log::write(Level::Info, &format!("Exiting daemon process '{}'.", group.name));
@@ -215,8 +226,8 @@ fn become_known(group: &GroupSettings) {
 }
 
 /// What the host is told, and what it tells: loads and changes go to the supervisor.
-fn host_settings(group: &GroupSettings, channel: &Arc<Channel>) -> HostSettings {
-    let (loads, changes) = (Arc::clone(channel), Arc::clone(channel));
+fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, signs: &Arc<watch::Signs>) -> HostSettings {
+    let (loads, changes, signs) = (Arc::clone(channel), Arc::clone(channel), Arc::clone(signs));
     // Each request meets a change; the supervisor is told of it once.
     let told = parking_lot::Mutex::new(HashMap::<Vec<u8>, i64>::new());
     HostSettings {
@@ -232,7 +243,10 @@ fn host_settings(group: &GroupSettings, channel: &Arc<Channel>) -> HostSettings 
                 tell(&changes, &FromWorker::Changed { script: script.to_vec().into(), modified });
             }
         })),
-        loaded: Box::new(move |import, modified, reloads| tell(&loads, &FromWorker::Loaded { import, modified, reloads })),
+        loaded: Box::new(move |import, modified, reloads| {
+            signs.load();
+            tell(&loads, &FromWorker::Loaded { import, modified, reloads });
+        }),
         log: Arc::new(OutsideRequests),
     }
 }
@@ -264,15 +278,44 @@ fn load(host: &Host, settings: &WorkerSettings) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Loads a script on a thread of its own: it may take long, and the supervisor is to be heard meanwhile.
-fn load_beside<'scope>(scope: &'scope std::thread::Scope<'scope, '_>, stack: usize, host: &'scope Host, import: Import) {
-    let loader = std::thread::Builder::new().name("wsgi-load".to_owned()).stack_size(stack).spawn_scoped(scope, move || {
-        // The log has why it failed; the first request to it tries again.
-        let _loaded = host.load(&import);
+/// Does something in Python on a thread of its own.
+fn beside<'scope>(scope: &'scope Scope<'scope, '_>, stack: usize, work: Box<dyn FnOnce() + Send>) {
+    let started = Builder::new().name("wsgi-beside".to_owned()).stack_size(stack).spawn_scoped(scope, move || {
+        work();
         crate::python::release_this_thread();
     });
-    if let Err(error) = loader {
+    if let Err(error) = started {
         log::coded(&codes::THREAD, error);
+    }
+}
+
+/// The thread that tries whether Python can be entered, until this is dropped.
+struct Probe<'scope>(Arc<AtomicBool>, ScopedJoinHandle<'scope, ()>);
+
+impl<'scope> Probe<'scope> {
+    fn start(
+        scope: &'scope Scope<'scope, '_>,
+        host: &'static Host,
+        service: &'scope request::Service,
+        group: &'scope GroupSettings,
+    ) -> Option<Self> {
+        if group.timeouts.deadlock.is_zero() {
+            return None;
+        }
+        let wanted = Arc::new(AtomicBool::new(true));
+        let still_wanted = Arc::clone(&wanted);
+        let started = Builder::new().name("wsgi-probe".to_owned()).spawn_scoped(scope, move || {
+            service.signs.probe(host, &group.timeouts, || still_wanted.load(Relaxed));
+            crate::python::release_this_thread();
+        });
+        started.inspect_err(|error| log::coded(&codes::THREAD, error)).ok().map(|thread| Self(wanted, thread))
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
+        self.1.thread().unpark();
     }
 }
 
@@ -281,13 +324,11 @@ fn path(import: &Import) -> String {
 }
 
 /// Tells the application that it ends, and ends its sub-interpreters, within `shutdown-timeout`.
-fn end(host: &Host, channel: &Channel, group: &GroupSettings, pool: &pool::Pool, reason: StopReason) -> Ending {
+fn end(host: &Host, channel: &Channel, group: &GroupSettings, reason: StopReason) -> Ending {
     log::write(Level::Info, &format!("Shutdown requested for daemon process '{}': {}.", group.name, reason.word()));
     let shutdown = group.timeouts.shutdown;
     watch_over_the_end(group.name.clone(), shutdown);
-    if pool.has_ended() {
-        tell(channel, &FromWorker::Drained);
-    }
+    tell(channel, &FromWorker::Drained);
     // The watchdog comes last: the host is to give up on threads that stay, and still call the exit handlers. Requests are waited for
     // after this as well, so that without a timeout only threads of the application's own are given up.
     let limit = if shutdown.is_zero() { OWN_THREADS } else { shutdown };

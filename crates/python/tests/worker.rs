@@ -4,6 +4,8 @@
 mod httpd;
 #[path = "worker/process.rs"]
 mod process;
+#[path = "worker/timers.rs"]
+mod timers;
 
 use httpd::{Httpd, head, request};
 use process::{Folder, Worker, import, settings};

@@ -100,6 +100,24 @@ extern "C" fn handle(signal: c_int) {
     }
 }
 
+/// The number of a signal that nobody uses: a real-time one, for what this process asks of itself (signal(7)).
+#[must_use]
+pub fn stacks() -> c_int {
+    libc::SIGRTMAX() - 3
+}
+
+/// Sends a signal to this process: its handler runs on some thread that does not block it, at once if one does not.
+pub fn raise_in_process(number: c_int) {
+    // SAFETY: takes plain numbers.
+    unsafe { libc::kill(libc::getpid(), number) };
+}
+
+/// The number of a signal, as Python's `signal` module names it.
+#[must_use]
+pub fn number(signal: Signal) -> c_int {
+    signal as c_int
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

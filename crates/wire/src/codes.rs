@@ -1,6 +1,7 @@
 //! The codes of log lines: numbers that never change, with level, meaning and the next step.
 //!
-//! Numbers below 300 are mod_wsgi's, where the meaning is the same; ours begin at 300. A line of level warning and above has a code, and
+//! Numbers below 300 are mod_wsgi's, where the meaning is the same; ours begin at 300. A line of level warning and above has a code, and so
+//! have those at info that an operator looks for;
 //! [`Code::line`] is how it is put together: what happened, then what to do.
 
 use crate::log::Level;
@@ -67,7 +68,7 @@ codes! {
     RELOAD_FAILED = 305, Error, "A changed script could not be loaded: the old code goes on serving.", "it is tried again when it changes";
     SETTINGS_FAILED = 306, Error, "No worker could be started with new settings: those with the old ones go on serving.",
         "it is tried again, at growing intervals of at most 30 s";
-    STARTUP_TIMEOUT = 307, Error, "A worker was not ready within startup-timeout and is ended.",
+    STARTUP_TIMEOUT = 307, Error, "A worker was not ready, or has not loaded a script for its first request, within startup-timeout and is ended.",
         "see what the scripts do while they are loaded, or raise 'startup-timeout='";
     CONTROL = 308, Crit, "A control message was not understood, or not taken.",
         "the three files must be of one build: after an installation stop httpd and start it, a restart keeps the loaded module";
@@ -88,6 +89,15 @@ codes! {
     SHUTDOWN_TIMEOUT = 321, Warn, "A worker did not end within shutdown-timeout and ends without order.",
         "see what its requests and its exit handlers wait for, or raise 'shutdown-timeout='";
     WORKER = 322, Crit, "A worker cannot work.", "";
+    REQUEST_TIMEOUT = 323, Warn, "A request has run for longer than request-timeout.",
+        "the lines that follow say what the process was doing; see what it waits for, or raise 'request-timeout='";
+    REQUEST_STUCK = 324, Warn, "A request did not end within interrupt-timeout after it was interrupted: its process is replaced.",
+        "the lines that follow say what the process was doing; code that waits in C cannot be interrupted";
+    DEADLOCK_TIMEOUT = 325, Error, "Python's lock could not be had within deadlock-timeout: the process ends at once.",
+        "the lines that follow say what the process was doing; see which extension module keeps the lock";
+    INACTIVITY_TIMEOUT = 326, Info, "A process has had nothing to do for inactivity-timeout: it is replaced by one that has loaded nothing yet.", "";
+    RESTART_INTERVAL = 327, Info, "A process has served for restart-interval: it is replaced.", "";
+    SLOW_REQUEST = 328, Warn, "A request has run for longer than slow-request.", "the lines that follow say what its thread was doing";
 
     // httpd's side: requests on their way.
     PYTHON_START = 1, Crit, "Python could not be started in an httpd child: its embedded requests are answered 500.", "";
@@ -214,7 +224,7 @@ mod tests {
     fn each_code_says_what_it_means() {
         for code in ALL {
             assert!(code.meaning.ends_with('.') && !code.remedy.ends_with('.'), "{code}");
-            assert!(code.level <= Level::Warn, "{code}: lines below warning have no code");
+            assert!(code.level <= Level::Info, "{code}: lines of debugging have no code");
         }
     }
 

@@ -84,7 +84,7 @@ pub enum FromWorker {
     },
     /// It has served `maximum-requests` or met another limit: a successor is wanted, and then a `Drain`.
     ReplaceMe(StopReason),
-    /// It has finished what it had begun and exits now.
+    /// It begins nothing any more and exits now, within `shutdown-timeout`.
     Drained,
 }
 

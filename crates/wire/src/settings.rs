@@ -184,7 +184,7 @@ pub struct Limits {
 /// The timeouts of a group; zero is off unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeouts {
-    /// `startup-timeout=`.
+    /// `startup-timeout=`: to be ready, and then from the first request on to have loaded a script.
     pub startup: Duration,
     /// `shutdown-timeout=`; zero waits for ever.
     pub shutdown: Duration,
@@ -202,6 +202,8 @@ pub struct Timeouts {
     pub eviction: Duration,
     /// `restart-interval=`.
     pub restart_interval: Duration,
+    /// `slow-request=`: when the stack of a request is told.
+    pub slow_request: Duration,
     /// `socket-timeout=`, or the server's `Timeout`: each wait on the socket between httpd and worker.
     pub socket: Duration,
 }

@@ -128,6 +128,7 @@ impl Group {
             graceful: or(options.graceful_timeout, 15),
             eviction: or(options.eviction_timeout, 0),
             restart_interval: or(options.restart_interval, 0),
+            slow_request: or(options.slow_request, 0),
             socket: self.socket_timeout(timeout),
         }
     }

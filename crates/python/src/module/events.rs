@@ -27,6 +27,8 @@ pub(crate) enum Event {
     RequestException,
     /// The process stops.
     ProcessStopping,
+    /// The process got a signal that is for the application.
+    ProcessSignal,
 }
 
 impl Event {
@@ -37,6 +39,7 @@ impl Event {
             Self::RequestFinished => "request_finished",
             Self::RequestException => "request_exception",
             Self::ProcessStopping => "process_stopping",
+            Self::ProcessSignal => "process_signal",
         }
     }
 }
@@ -49,6 +52,7 @@ pub(crate) fn is_wanted(py: Attached<'_>, state: &State, event: Event) -> bool {
 fn lists(state: &State, event: Event) -> Vec<&Object> {
     match event {
         Event::ProcessStopping => vec![&state.event_callbacks, &state.shutdown_callbacks],
+        Event::ProcessSignal => vec![&state.event_callbacks, &state.signal_callbacks],
         _ => vec![&state.event_callbacks],
     }
 }
@@ -144,6 +148,16 @@ pub(crate) fn process_stopping(py: Attached<'_>, state: &State, reason: &str) {
     publish_or_complain(py, state, Event::ProcessStopping, || {
         let payload = py.dict()?;
         payload.dict_set_name(py, c"shutdown_reason", &py.text(reason)?)?;
+        Ok(payload)
+    });
+}
+
+/// `process_signal`.
+pub(crate) fn process_signal(py: Attached<'_>, state: &State, number: i32, name: &str) {
+    publish_or_complain(py, state, Event::ProcessSignal, || {
+        let payload = py.dict()?;
+        payload.dict_set_name(py, c"signum", &py.int(number.into())?)?;
+        payload.dict_set_name(py, c"signame", &py.text(name)?)?;
         Ok(payload)
     });
 }

@@ -32,6 +32,9 @@ pub(super) enum ConnectionError {
     /// httpd neither sent nor took anything in time.
     #[error("timeout of {} seconds on the connection from httpd", .0.as_secs())]
     Timeout(Duration),
+    /// The request has taken as long as it may.
+    #[error("the request has run for longer than request-timeout")]
+    Overdue,
     /// httpd sent what it may not send.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
@@ -78,6 +81,8 @@ pub(super) struct Connection {
     /// Room for the octets of the request's head.
     pub(super) head: Vec<u8>,
     timeout: Duration,
+    /// When the request has taken as long as it may: no wait goes on beyond.
+    pub(super) until: Option<Instant>,
     ended: bool,
     broken: bool,
 }
@@ -87,7 +92,7 @@ impl Connection {
     pub(super) fn new(socket: Private, timeout: Duration, memory: Memory) -> Self {
         let Memory { incoming, pending, head } = memory;
         let incoming = Incoming::new(incoming);
-        Self { socket, incoming, descriptors: Vec::new(), pending, head, timeout, ended: false, broken: false }
+        Self { socket, incoming, descriptors: Vec::new(), pending, head, timeout, until: None, ended: false, broken: false }
     }
 
     /// The memory, and the socket.
@@ -137,10 +142,19 @@ impl Connection {
             if self.receive()? {
                 return Ok(());
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let (left, error) = self.left(deadline);
             if left.is_zero() || !socket::wait(&self.socket, Readiness::Read, Some(left)).map_err(ConnectionError::Os)? {
-                return Err(ConnectionError::Timeout(self.timeout));
+                return Err(error);
             }
+        }
+    }
+
+    /// How long a wait until `deadline` may be, and what it means if nothing comes.
+    fn left(&self, deadline: Instant) -> (Duration, ConnectionError) {
+        let now = Instant::now();
+        match self.until.filter(|until| *until < deadline) {
+            Some(until) => (until.saturating_duration_since(now), ConnectionError::Overdue),
+            None => (deadline.saturating_duration_since(now), ConnectionError::Timeout(self.timeout)),
         }
     }
 
@@ -236,14 +250,15 @@ impl Connection {
     fn wait_for_room(&mut self) -> Result<(), ConnectionError> {
         let takes_in = !self.ended && self.incoming.has_room();
         let readiness = if takes_in { Readiness::Both } else { Readiness::Write };
-        match socket::wait(&self.socket, readiness, Some(self.timeout)) {
+        let (left, error) = self.left(Instant::now() + self.timeout);
+        match socket::wait(&self.socket, readiness, Some(left)) {
             Ok(true) if takes_in => match self.receive() {
                 // httpd may have ended its side and still take ours; if it does not, the next send says so.
                 Ok(_) | Err(ConnectionError::Gone) => Ok(()),
                 Err(other) => Err(self.break_off(other)),
             },
             Ok(true) => Ok(()),
-            Ok(false) => Err(self.break_off(ConnectionError::Timeout(self.timeout))),
+            Ok(false) => Err(self.break_off(error)),
             Err(error) => Err(self.break_off(ConnectionError::Os(error))),
         }
     }
@@ -251,6 +266,13 @@ impl Connection {
     fn break_off(&mut self, error: ConnectionError) -> ConnectionError {
         self.broken = true;
         error
+    }
+
+    /// Sends the pending frames as far as there is room, and nothing after them.
+    pub(super) fn say_last(&mut self) {
+        let _whoever_has_gone_knows = self.flush(Patience::None);
+        self.broken = true;
+        let _closed_in_the_end_anyway = shutdown(self.socket.as_raw_fd(), Shutdown::Write);
     }
 
     /// Lets httpd read what was sent before the connection is closed: closing a Unix socket that holds unread octets resets it, and httpd

@@ -7,6 +7,9 @@ use super::log;
 use super::offer::Audit;
 use super::pool::Pool;
 use super::request::Service;
+use super::subscribers::Subscribers;
+use super::watch::{Beside, Consequence, Watch};
+use crate::host::Host;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use sys::control::{Channel, ChannelError};
@@ -15,7 +18,7 @@ use sys::nix::sys::signal::Signal;
 use sys::signals::Signals;
 use wire::codes;
 use wire::control::{FromWorker, StopReason, ToWorker};
-use wire::settings::Import;
+use wire::settings::{GroupSettings, Import};
 
 /// The signals that a worker understands.
 pub(super) const SIGNALS: [Signal; 6] =
@@ -34,28 +37,37 @@ pub(super) struct Control<'w> {
     pub(super) pool: &'w Pool,
     /// What they share.
     pub(super) service: &'w Service,
-    /// `graceful-timeout`.
-    pub(super) graceful: Duration,
-    /// Loads a script beside the requests.
-    pub(super) load: &'w dyn Fn(Import),
+    /// Those of the application that want to know of signals.
+    pub(super) subscribers: &'w Subscribers,
+    /// The group's settings.
+    pub(super) group: &'w GroupSettings,
+    /// The host.
+    pub(super) host: &'static Host,
+    /// Does something beside the requests.
+    pub(super) beside: &'w Beside<'w>,
 }
 
 impl Control<'_> {
     /// Runs until the worker is to end; returns why. Requests may still be executed, but none are taken.
     pub(super) fn run(&self) -> StopReason {
-        let mut life = Life::new(self.graceful);
+        let mut life = Life::new(self.group.timeouts.graceful);
+        let mut watch = Watch::new(self.host, self.group, &self.service.signs, self.beside);
         let mut orphaned = false;
         let (mut audit, mut round) = (Audit::default(), Instant::now() + ROUND);
         loop {
-            self.wait(life.deadline().map_or(round, |deadline| deadline.min(round)), orphaned);
+            let due = [life.deadline(), watch.deadline()].into_iter().flatten().fold(round, Instant::min);
+            self.wait(due, orphaned);
             if round <= Instant::now() {
                 round = Instant::now() + ROUND;
                 self.pool.look_around(self.service, &mut audit);
             }
-            for event in self.events(&mut orphaned) {
+            for event in self.events(&mut orphaned, &mut watch) {
                 for action in life.on(event, Instant::now()) {
                     match action {
-                        Action::Accept => self.accept(),
+                        Action::Accept => {
+                            self.accept();
+                            watch.serve();
+                        }
                         Action::StopAccepting => self.pool.end(self.service),
                         Action::AskForSuccessor(reason) => self.tell(&FromWorker::ReplaceMe(reason)),
                         Action::Leave(reason) => return reason,
@@ -79,14 +91,14 @@ impl Control<'_> {
     }
 
     /// Everything that has happened. The channel comes first: that the supervisor has gone explains the signal which follows.
-    fn events(&self, orphaned: &mut bool) -> Vec<Event> {
+    fn events(&self, orphaned: &mut bool, watch: &mut Watch<'_>) -> Vec<Event> {
         let mut events = Vec::new();
         while !*orphaned {
             match self.channel.receive::<ToWorker>() {
                 Ok(Some((ToWorker::Accept, _))) => events.push(Event::Accept),
                 Ok(Some((ToWorker::Drain(reason), _))) => events.push(Event::Drain(reason)),
                 Ok(Some((ToWorker::Stop(reason), _))) => events.push(Event::Stop(reason)),
-                Ok(Some((ToWorker::Load(import), _))) => (self.load)(import),
+                Ok(Some((ToWorker::Load(import), _))) => self.load(import),
                 Ok(Some((ToWorker::Configure(_), _))) => log::coded(&codes::CONTROL, "a worker was configured twice"),
                 Ok(None) => break,
                 Err(ChannelError::Malformed(error)) => log::coded(&codes::CONTROL, error),
@@ -96,24 +108,47 @@ impl Control<'_> {
                 }
             }
         }
+        let eviction = self.group.timeouts.eviction;
         while let Some(signal) = self.signals.next() {
             match signal {
                 Signal::SIGTERM | Signal::SIGINT => events.push(Event::Terminate),
-                Signal::SIGUSR1 => events.push(Event::Limit(StopReason::GracefulSignal)),
+                Signal::SIGUSR1 if eviction.is_zero() => events.push(Event::Limit(StopReason::GracefulSignal)),
+                Signal::SIGUSR1 => events.push(Event::Limit(StopReason::EvictionSignal)),
                 Signal::SIGXCPU => events.push(Event::Limit(StopReason::CpuTimeLimit)),
-                // For the application's subscribers only.
-                _ => {}
+                other => self.subscribers.tell(other),
             }
         }
         let _drained = self.service.news.read();
         if let Some(reason) = self.service.limit.get() {
             events.push(Event::Limit(*reason));
         }
+        for consequence in watch.look() {
+            match consequence {
+                Consequence::None => {}
+                Consequence::Replace(reason) => events.push(Event::Limit(reason)),
+                Consequence::End(reason) => events.push(Event::Fail(reason)),
+                Consequence::Exit(reason) => {
+                    self.tell(&FromWorker::ReplaceMe(reason));
+                    self.tell(&FromWorker::Drained);
+                    sys::process::exit_now(super::OUT_OF_TIME);
+                }
+            }
+        }
         events.push(Event::Tick);
-        if self.pool.has_ended() {
+        // A thread that executes what nobody waits for any more is not waited for either.
+        if self.pool.has_ended() || self.pool.running() == watch.stale() {
             events.push(Event::Idle);
         }
         events
+    }
+
+    /// Loads a script: it may take long, and the supervisor is to be heard meanwhile.
+    fn load(&self, import: Import) {
+        let host = self.host;
+        (self.beside)(Box::new(move || {
+            // The log has why it failed; the first request to it tries again.
+            let _loaded = host.load(&import);
+        }));
     }
 
     fn accept(&self) {

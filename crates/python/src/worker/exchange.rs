@@ -4,6 +4,7 @@
 
 use super::connection::{Connection, ConnectionError, Patience, Sent};
 use super::incoming::Part;
+use super::watch::Signs;
 use crate::wsgi::exchange::{Exchange, InputError, Outcome, OutputError, Push};
 use std::fs::File;
 use std::os::fd::BorrowedFd;
@@ -39,6 +40,12 @@ pub(super) struct Frames<'c> {
     input: Input,
     /// A block was begun by `try_send` and its rest kept, so that the `send` that follows has only to flush.
     begun: bool,
+    /// Whether the head has been given.
+    headed: bool,
+    /// Whether httpd was told that it is over, before it is.
+    cut: bool,
+    /// Who wants to know that something is read or written.
+    signs: Option<&'c Signs>,
     /// Where log lines go when httpd does not take them.
     log: fn(Level, &str),
 }
@@ -50,7 +57,12 @@ impl<'c> Frames<'c> {
             Body::Sent => Input::Frames,
             Body::OnDemand => Input::OnDemand,
         };
-        Self { connection, request, input, begun: false, log }
+        Self { connection, request, input, begun: false, headed: false, cut: false, signs: None, log }
+    }
+
+    /// Notes each read and write from now on.
+    pub(super) fn notice(&mut self, signs: &'c Signs) {
+        self.signs = Some(signs);
     }
 
     /// Tells httpd that the request is no longer waiting.
@@ -63,6 +75,11 @@ impl<'c> Frames<'c> {
 
     /// Tells httpd how it ended, and with `keeps` that the connection can take another request, if it can. Returns whether it does.
     pub(super) fn finish(mut self, outcome: Outcome, keeps: bool) -> bool {
+        self.connection.until = None;
+        if self.cut {
+            self.close();
+            return false;
+        }
         let reason = match outcome {
             Outcome::Done => None,
             Outcome::Failed | Outcome::Truncated => Some(Aborted::Failed),
@@ -155,6 +172,14 @@ impl<'c> Frames<'c> {
         }
     }
 
+    /// Called for each read and write. Nobody takes or sends any more for a request that was cut off.
+    fn check_open(&self) -> Result<(), OutputError> {
+        if let Some(signs) = self.signs {
+            signs.act();
+        }
+        if self.cut { Err(OutputError::ClientGone) } else { Ok(()) }
+    }
+
     fn fail<T>(&mut self, text: String) -> Result<T, InputError> {
         self.input = Input::Failed(text.clone());
         Err(InputError(text))
@@ -169,6 +194,9 @@ impl<'c> Frames<'c> {
 
 impl Exchange for Frames<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, InputError> {
+        if self.check_open().is_err() {
+            return Err(InputError(ConnectionError::Overdue.to_string()));
+        }
         if buffer.is_empty() {
             return Ok(0);
         }
@@ -214,6 +242,7 @@ impl Exchange for Frames<'_> {
     }
 
     fn send_head(&mut self, head: &ResponseHead<'_>) -> Result<(), OutputError> {
+        self.check_open()?;
         let mut pending = std::mem::take(&mut self.connection.pending);
         let start = pending.len();
         pending.extend_from_slice(&[0; HEADER]);
@@ -226,10 +255,12 @@ impl Exchange for Frames<'_> {
         };
         pending[start..start + HEADER].copy_from_slice(&Header { kind: Kind::ResponseHead, length, request: self.request }.encode());
         self.connection.pending = pending;
+        self.headed = true;
         Ok(())
     }
 
     fn send(&mut self, octets: &[u8], push: Push) -> Result<(), OutputError> {
+        self.check_open()?;
         if std::mem::take(&mut self.begun) {
             self.connection.flush(Patience::Timeout).map_err(output_error)?;
         } else if !self.coalesce(octets, push) {
@@ -239,6 +270,7 @@ impl Exchange for Frames<'_> {
     }
 
     fn try_send(&mut self, octets: &[u8], push: Push) -> Result<bool, OutputError> {
+        self.check_open()?;
         if self.coalesce(octets, push) {
             return Ok(true);
         }
@@ -257,14 +289,23 @@ impl Exchange for Frames<'_> {
     }
 
     fn send_file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), OutputError> {
+        self.check_open()?;
         let mut frame = Vec::with_capacity(HEADER + 16);
         push(&mut frame, Kind::ResponseFile, self.request, &FileRange { offset, length }.encode());
         self.connection.send_descriptor(&frame, file).map_err(output_error)
     }
 
+    fn cut_off(&mut self) {
+        if !std::mem::replace(&mut self.cut, true) {
+            // Once the head is out, the client can only be shown that the rest is missing.
+            self.abort(if self.headed { Aborted::Failed } else { Aborted::RequestTimeout });
+            self.connection.say_last();
+        }
+    }
+
     fn log(&mut self, level: Level, line: &str) {
         // A line is worth nothing to who looks for a fault if it comes when the fault is over; but nobody waits for a log.
-        let taken = !self.connection.is_broken() && self.connection.pending.len() + line.len() <= LOG_BOUND + COALESCED;
+        let taken = !self.cut && !self.connection.is_broken() && self.connection.pending.len() + line.len() <= LOG_BOUND + COALESCED;
         if taken {
             push_log(&mut self.connection.pending, self.request, level, line);
             if self.connection.flush(Patience::None).is_ok() {

@@ -39,6 +39,8 @@ pub(super) enum Event {
     Terminate,
     /// It has met a limit or got a graceful signal.
     Limit(StopReason),
+    /// It cannot go on, and ends by itself.
+    Fail(StopReason),
     /// No request is executed, and none can come.
     Idle,
     /// Time has passed.
@@ -96,6 +98,10 @@ impl Life {
             // The kernel sends a signal when the supervisor ends (PR_SET_PDEATHSIG): its end is known by then, and has its bound.
             (Draining { until: Some(_) }, Event::Terminate) => Vec::new(),
             (_, Event::Terminate) => self.on(Event::Stop(StopReason::ShutdownSignal), now),
+            (_, Event::Fail(reason)) => {
+                let reason = self.because(reason);
+                vec![Action::AskForSuccessor(reason), Action::StopAccepting, Action::Leave(reason)]
+            }
             (_, Event::Stop(reason)) => vec![Action::StopAccepting, Action::Leave(self.because(reason))],
             (Draining { until: Some(until) }, Event::Tick) if until <= now => vec![Action::Leave(self.because(StopReason::ShutdownSignal))],
             (Draining { .. }, Event::Idle) => vec![Action::Leave(self.because(StopReason::ShutdownSignal))],
@@ -156,6 +162,13 @@ mod tests {
         assert_eq!(life.on(Event::Terminate, now), []);
         assert_eq!(life.deadline(), Some(now + GRACE));
         assert_eq!(life.on(Event::Tick, now + GRACE), [Action::Leave(ShutdownSignal)]);
+    }
+
+    #[test]
+    fn who_cannot_go_on_says_so_before_it_ends() {
+        let (mut life, now) = serving();
+        let why = StopReason::StartupTimeout;
+        assert_eq!(life.on(Event::Fail(why), now), [Action::AskForSuccessor(why), Action::StopAccepting, Action::Leave(why)]);
     }
 
     #[test]

@@ -147,6 +147,11 @@ impl Pool {
         self.ending.load(SeqCst) && self.running.load(SeqCst) == 0
     }
 
+    /// How many threads there are.
+    pub(super) fn running(&self) -> usize {
+        self.running.load(SeqCst) as usize
+    }
+
     /// What is to be done now and then. A connection in the queue wakes one thread of one worker; should that worker be killed before its
     /// thread takes it, nobody else would know. And a reservation is lost with the child that has made it.
     pub(super) fn look_around(&self, service: &Service, audit: &mut Audit) {

@@ -7,11 +7,12 @@ use super::exchange::Frames;
 use super::incoming::Part;
 use super::log;
 use super::offer::Offer;
+use super::watch::Signs;
 use crate::wsgi::exchange::{Exchange, Outcome};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use sys::forks::Private;
 use sys::memory::SharedWords;
@@ -49,6 +50,10 @@ pub(super) struct Service {
     pub(super) offer: Offer,
     /// `maximum-requests`, 0 for none.
     pub(super) maximum_requests: u64,
+    /// `request-timeout`, if there is one.
+    pub(super) request_timeout: Option<Duration>,
+    /// What the timers are told.
+    pub(super) signs: Arc<Signs>,
     /// How many requests have been finished.
     pub(super) finished: AtomicU64,
     /// The limit that this worker has met.
@@ -238,7 +243,12 @@ impl Service {
         queued: &dyn Fn() -> bool,
     ) -> bool {
         let thread = turn.thread;
+        connection.until = self.request_timeout.map(|limit| Instant::now() + limit);
         let mut frames = Frames::new(connection, number, head.body, log::write);
+        self.signs.begin(!head.ignore_activity);
+        if !head.ignore_activity {
+            frames.notice(&self.signs);
+        }
         self.with_slot(|slot| slot.begin(thread, number));
         if head.deadline.is_some() {
             frames.began();
@@ -271,7 +281,7 @@ impl Service {
     }
 
     /// Says that this worker has met a limit; the first one counts.
-    fn meet(&self, reason: StopReason) {
+    pub(super) fn meet(&self, reason: StopReason) {
         if self.limit.set(reason).is_ok() {
             let _wakes_unless_already_awake = self.news.write(1);
         }

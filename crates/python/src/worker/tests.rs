@@ -12,8 +12,8 @@ use httpd::{Httpd, SECRET, head, request};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use sys::forks::Private;
 use sys::memory::SharedWords;
@@ -36,6 +36,8 @@ fn service(serve: Box<Serve>) -> Service {
         counters: None,
         offer: Offer::new(2),
         maximum_requests: 0,
+        request_timeout: None,
+        signs: Arc::default(),
         finished: AtomicU64::new(0),
         limit: OnceLock::new(),
         news: EventFd::from_flags(EfdFlags::EFD_NONBLOCK).expect("an eventfd"),

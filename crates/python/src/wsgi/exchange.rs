@@ -29,6 +29,10 @@ pub(crate) trait Exchange: Send {
     /// Sends a part of a regular file; the descriptor is the caller's and may be closed afterwards.
     fn send_file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), OutputError>;
 
+    /// Tells the client that its request has taken too long; nothing that is sent later leaves. Called where somebody watches over
+    /// requests.
+    fn cut_off(&mut self) {}
+
     /// The value of one of mod_ssl's variables; there is none where httpd is another process.
     fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
         None

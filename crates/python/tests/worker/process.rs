@@ -89,6 +89,7 @@ pub(crate) fn settings() -> WorkerSettings {
         graceful: second(15),
         eviction: second(0),
         restart_interval: second(0),
+        slow_request: second(0),
         socket: second(10),
     };
     let python = Python {
