@@ -17,16 +17,19 @@ use crate::lifecycle::{self, Order, Phase, Timeouts};
 use backoff::Backoff;
 use scripts::Scripts;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use switch::{Generation, Switch, Trigger};
 use wire::codes::{self, Code};
 use wire::control::{FromWorker, StopReason};
 use wire::counters::{Cause, GroupState, Shape};
 use wire::log::Level;
-use wire::settings::{GroupSettings, Import, Octets};
+use wire::settings::{GroupSettings, Import, Octets, Reload};
 
 /// Starts that fail in a row before requests are answered 503, when nobody serves.
 const PATIENCE: u32 = 3;
+
+/// A service script that has run for so long may end, and is started again without a longer pause.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// A worker, over its whole life; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,15 +44,21 @@ pub(crate) struct Rules {
     capacity: usize,
     /// The timeouts of each.
     timeouts: Timeouts,
+    /// Whether they run a service script (`threads=0`): there are never two at a time in the place of one.
+    service: bool,
+    /// Whether a script that has changed is never served as it was (`reload=strict`), even if it no longer loads.
+    strict: bool,
 }
 
 impl From<&GroupSettings> for Rules {
     fn from(settings: &GroupSettings) -> Self {
-        let processes = settings.processes.max(1);
+        let (processes, service) = (settings.processes.max(1), settings.threads == 0);
         Self {
             processes: processes as usize,
-            capacity: Shape::new(processes, settings.threads).workers as usize,
+            capacity: if service { processes as usize } else { Shape::new(processes, settings.threads).workers as usize },
             timeouts: Timeouts::from(&settings.timeouts),
+            service,
+            strict: settings.reload == Reload::Strict,
         }
     }
 }
@@ -180,6 +189,8 @@ pub(crate) struct Group {
     /// Whether the last start failed before there was a process.
     hopeless: bool,
     scripts: Scripts,
+    /// Workers to start that load nothing beforehand: they follow those that had nothing to do.
+    cold: usize,
     stopping: bool,
     state: GroupState,
     actions: Vec<Action>,
@@ -201,6 +212,7 @@ impl Group {
             settings_backoff: Backoff::default(),
             hopeless: false,
             scripts: Scripts::default(),
+            cold: 0,
             stopping: false,
             state: GroupState::Starting,
             actions: Vec::new(),
@@ -325,10 +337,14 @@ impl Group {
             FromWorker::Ready => {
                 member.was_ready = true;
                 let (took, in_current) = (now - member.started, self.current == Some(member.generation));
+                let service = member.generation.rules.service;
                 self.advance(worker, lifecycle::Event::Ready, now);
                 if in_current {
-                    self.backoff.reset();
                     self.hopeless = false;
+                    // A service script has only begun: how long it lives, counts.
+                    if !service {
+                        self.backoff.reset();
+                    }
                 }
                 self.log(Level::Info, format!("{title} of group '{}' is ready after {} ms", self.name, took.as_millis()));
             }
@@ -351,6 +367,7 @@ impl Group {
             }
             FromWorker::ReplaceMe(reason) => {
                 member.leaving = Some(reason);
+                self.cold += usize::from(reason == StopReason::InactivityTimeout);
                 self.log(Level::Info, format!("{title} of group '{}' asks for a successor: {}", self.name, reason.word()));
             }
             FromWorker::Drained => self.advance(worker, lifecycle::Event::Drained, now),
@@ -378,6 +395,8 @@ impl Group {
         if member.told && (member.signalled || matches!(cause, Cause::Exit(_))) {
             // A worker that ends with another status than 0 has said why.
             self.log(Level::Info, format!("{title} of group '{}' has ended: it {}", self.name, describe(cause)));
+        } else if member.was_ready && !member.told && member.generation.rules.service {
+            self.service_ended(&title, now - member.started, cause, now);
         } else if (member.was_ready && !was_awaited) || member.told {
             let uptime = (now - member.started).as_secs_f64();
             let text = format!("{title} of group '{}' {} after {uptime:.1} s", self.name, describe(cause));
@@ -389,6 +408,21 @@ impl Group {
         }
         if let Some(trigger) = self.waiting.take() {
             self.begin(trigger, now);
+        }
+    }
+
+    /// A service script has ended by itself: it is started again, after a pause that grows if it ends soon each time.
+    fn service_ended(&mut self, title: &str, uptime: Duration, cause: Cause, now: Instant) {
+        if uptime >= STEADY {
+            self.backoff.reset();
+        }
+        if !self.backoff.failed(now, &describe(cause)) {
+            return;
+        }
+        let text = format!("{title} of group '{}' {} after {:.1} s", self.name, describe(cause), uptime.as_secs_f64());
+        match cause {
+            Cause::Exit(0) => self.log(Level::Info, format!("the service script has ended and is started again: {text}")),
+            _ => self.log(codes::WORKER_DIED.level, codes::WORKER_DIED.line(text)),
         }
     }
 
@@ -410,6 +444,10 @@ impl Group {
         self.drain_surplus(current, now);
         self.share_loads(current);
         self.tell_state();
+    }
+
+    fn is_service(&self) -> bool {
+        self.current.is_some_and(|current| current.rules.service)
     }
 
     fn is_served(&self) -> bool {
@@ -435,11 +473,14 @@ impl Group {
 
     fn start_missing(&mut self, current: Generation, now: Instant) {
         while self.wants_start() && self.backoff.allows(now) {
-            self.start(current, now);
+            let warm = self.cold == 0;
+            self.cold = self.cold.saturating_sub(1);
+            self.start(current, warm, now);
         }
     }
 
-    fn start(&mut self, generation: Generation, now: Instant) {
+    /// Starts a worker; a warm one loads what others have loaded before it is ready.
+    fn start(&mut self, generation: Generation, warm: bool, now: Instant) {
         self.last_worker += 1;
         let worker = WorkerId(self.last_worker);
         let to_load = self.scripts.preload();
@@ -447,9 +488,9 @@ impl Group {
             worker,
             edition: generation.edition,
             generation: generation.number,
-            preload: to_load.clone(),
+            preload: if warm { to_load.clone() } else { Vec::new() },
             // If nobody serves, an answer that names the script's error is better than none.
-            preload_must_succeed: self.is_served(),
+            preload_must_succeed: self.is_served() && !generation.rules.strict,
         }));
         let member = Member {
             generation,
@@ -516,7 +557,7 @@ impl Group {
         let state = match self.is_served() {
             true if self.scripts.any_failed() || self.settings_backoff.failures() > 0 => GroupState::ReloadFailed,
             true => GroupState::Serving,
-            false if self.hopeless || self.backoff.failures() >= PATIENCE => GroupState::Failed,
+            false if self.hopeless || (self.backoff.failures() >= PATIENCE && !self.is_service()) => GroupState::Failed,
             // It stays failed until somebody serves, whatever is being tried meanwhile.
             false if self.state == GroupState::Failed && self.backoff.failures() > 0 => GroupState::Failed,
             false => GroupState::Starting,

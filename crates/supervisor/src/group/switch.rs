@@ -67,7 +67,7 @@ impl Group {
             self.next = None;
             self.advance_all(lifecycle::Event::Drain(StopReason::ShutdownSignal), now, |member| member.generation == overtaken);
         }
-        if !self.has_room(rules, now) {
+        if !rules.service && !self.has_room(rules, now) {
             if !matches!(self.waiting, Some(Trigger::Settings)) {
                 self.waiting = Some(trigger);
             }
@@ -80,10 +80,11 @@ impl Group {
         }
         self.last_generation += 1;
         let generation = Generation { number: self.last_generation, edition, rules };
-        if self.is_served() {
+        // Two runs of a service script at a time could do everything twice.
+        if self.is_served() && !rules.service {
             self.next = Some(Switch { generation, trigger });
             // One finds out whether it works: what fails does so once, in the log as well.
-            self.start(generation, now);
+            self.start(generation, true, now);
         } else {
             self.take_over(generation, &trigger, now);
         }
@@ -113,7 +114,7 @@ impl Group {
         let ready = members().filter(|member| member.phase == Phase::Ready).count();
         if ready > 0 {
             for _ in members().count()..generation.rules.processes {
-                self.start(generation, now);
+                self.start(generation, true, now);
             }
         }
         if (ready >= generation.rules.processes || !self.is_served())

@@ -16,7 +16,7 @@ struct Play {
 fn rules(processes: usize) -> Rules {
     let second = Duration::from_secs(1);
     let timeouts = Timeouts { startup: Some(60 * second), graceful: Some(15 * second), eviction: None, shutdown: Some(5 * second) };
-    Rules { processes, capacity: processes * 3 + 4, timeouts }
+    Rules { processes, capacity: processes * 3 + 4, timeouts, service: false, strict: false }
 }
 
 fn import() -> Import {
@@ -431,4 +431,76 @@ fn who_does_not_speak_any_more_is_replaced_and_killed() {
     assert_eq!(play.orders(), [(WorkerId(1), Order::Kill)]);
     play.exits(WorkerId(1), Cause::Signal(9));
     assert_eq!(play.codes(), ["WSGI0302"]);
+}
+
+#[test]
+fn who_had_nothing_to_do_is_followed_by_one_that_has_loaded_nothing() {
+    let mut play = Play::serving(1);
+    play.load(WorkerId(1), 1);
+    play.say(WorkerId(1), FromWorker::ReplaceMe(StopReason::InactivityTimeout));
+    let preloads = |play: &mut Play| {
+        play.take(|action| match action {
+            Action::Start(start) => Some(start.preload.len()),
+            _ => None,
+        })
+    };
+    assert_eq!(preloads(&mut play), [0]);
+    play.on(Event::Started(WorkerId(2), 1_002));
+    play.ready(WorkerId(2));
+    let loads = play.take(|action| if matches!(action, Action::Load(..)) { Some(()) } else { None });
+    assert_eq!((loads.len(), play.orders().len()), (0, 2));
+    play.exits(WorkerId(2), Cause::Signal(9));
+    assert_eq!(preloads(&mut play), [1], "all others are warm");
+}
+
+#[test]
+fn a_strict_group_serves_a_broken_script_rather_than_the_old_one() {
+    let mut play = Play::serving(1);
+    let strict = Rules { strict: true, ..rules(1) };
+    play.on(Event::Configured { edition: 2, rules: strict });
+    let next = play.started()[0];
+    play.ready(next);
+    play.load(next, 1);
+    play.on(Event::Seen(version(2)));
+    assert_eq!(play.starts(), [(WorkerId(3), false)]);
+}
+
+/// A group that runs a service script.
+fn service() -> Play {
+    let mut play = Play { group: Group::new("service".to_owned()), now: Instant::now(), actions: Vec::new(), edition: 1 };
+    play.on(Event::Configured { edition: 1, rules: Rules { service: true, capacity: 1, ..rules(1) } });
+    let worker = play.started()[0];
+    play.ready(worker);
+    play.actions.clear();
+    play
+}
+
+#[test]
+fn a_service_script_that_ends_at_once_is_started_after_pauses_that_grow() {
+    let mut play = service();
+    let mut worker = WorkerId(1);
+    for pause in [100, 200, 400, 800] {
+        play.exits(worker, Cause::Exit(0));
+        assert_eq!(play.started(), []);
+        play.pass(Duration::from_millis(pause - 1));
+        assert_eq!(play.started(), [], "before {pause} ms");
+        play.pass(Duration::from_millis(1));
+        worker = play.started()[0];
+        play.ready(worker);
+    }
+    play.pass(STEADY);
+    play.exits(worker, Cause::Exit(0));
+    play.pass(Duration::from_millis(100));
+    assert_eq!(play.started().len(), 1, "after a long run the pause is short again");
+    assert_eq!((play.codes(), play.group.state()), (vec![], GroupState::Starting));
+}
+
+#[test]
+fn a_service_script_never_runs_twice_at_a_time() {
+    let mut play = service();
+    play.on(Event::Renew);
+    assert_eq!((play.started(), play.orders()), (vec![], vec![(WorkerId(1), Order::Drain(StopReason::GracefulSignal))]));
+    play.say(WorkerId(1), FromWorker::Drained);
+    play.exits(WorkerId(1), Cause::Exit(0));
+    assert_eq!(play.started(), [WorkerId(2)]);
 }
