@@ -25,6 +25,7 @@ mod interpreters;
 mod lifecycle;
 mod logging;
 mod mapping;
+mod metrics;
 mod output;
 mod owners;
 mod privacy;

@@ -25,6 +25,8 @@ impl Global {
             own_gil: self.interpreter.per_interpreter_gil.unwrap_or(false),
             blocks: self.blocks_of(b""),
             destroy_interpreter: self.destroy_interpreter.unwrap_or(true),
+            server_metrics: self.server_metrics.unwrap_or(false),
+            has_telemetry: self.telemetry_service.is_some(),
             server,
         }
     }
@@ -142,6 +144,8 @@ pub(crate) mod tests {
             own_gil: false,
             blocks: Vec::new(),
             destroy_interpreter: true,
+            server_metrics: false,
+            has_telemetry: false,
             server: server(),
         };
         assert_eq!(python, expected);

@@ -3,6 +3,7 @@
 //! It knows no httpd: what a [`RequestPointer`] points to is mod_wsgi.so's secret. See [`wire::host`].
 
 use crate::host::{Host, HostSettings, LogSink, Mode, ReloadPolicy};
+use crate::module::metrics::Meter;
 use crate::wsgi::exchange::{Exchange, InputError, Outcome, OutputError, Push};
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
@@ -82,6 +83,8 @@ fn start_host(settings: EmbeddedSettings) -> Result<&'static Host, crate::host::
         threads_per_process: server.threads_per_process,
         reload: ReloadPolicy::InPlace,
         loaded: Box::new(|_, _, _| {}),
+        // mod_http2 serves requests on threads of its own, beyond those of the MPM.
+        meter: Arc::new(Meter::new(server.threads_per_process, server.threads_per_process.saturating_mul(2).saturating_add(64))),
         log: Arc::clone(&log),
         python,
     })?;

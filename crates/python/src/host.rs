@@ -14,6 +14,7 @@ use crate::access;
 use crate::group::{self, Group, GroupError, latin1};
 use crate::lend::lend;
 use crate::module::events;
+use crate::module::metrics::Meter;
 use crate::python::{Attached, Interpreter, Object, attach, runtime};
 use crate::script::ScriptError;
 use crate::wsgi::exchange::{Exchange, Outcome};
@@ -55,6 +56,8 @@ pub(crate) struct HostSettings {
     /// Called after each load of a script, on the thread that loaded it, in no interpreter; with its modification time, and whether it
     /// was loaded for a request that reloads it when it changes.
     pub(crate) loaded: Box<dyn Fn(Import, i64, bool) + Send + Sync>,
+    /// Counts requests.
+    pub(crate) meter: Arc<Meter>,
     /// Where lines go that belong to no request.
     pub(crate) log: Arc<dyn LogSink>,
 }
@@ -200,7 +203,7 @@ impl Host {
         lend(exchange, |lent| {
             Request::execute(thread, head, lent, |request| {
                 let _place = self.board.enter(head, request);
-                self.execute(head, request)
+                self.settings.meter.count(request, head, || self.execute(head, request))
             })
         })
     }

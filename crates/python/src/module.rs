@@ -7,6 +7,7 @@
 
 pub(crate) mod events;
 mod functions;
+pub(crate) mod metrics;
 
 use crate::access::Ssl;
 use crate::host::{HostSettings, LogSink, Mode};
@@ -18,6 +19,7 @@ use crate::wsgi::file_wrapper::FileWrapper;
 use crate::wsgi::input::Input;
 use crate::wsgi::response::Adapter;
 use functions::Functions;
+use metrics::{Figures, Meter};
 use std::sync::Arc;
 use wire::MOD_WSGI_VERSION;
 use wire::settings::{InterpreterOptions, Python};
@@ -31,6 +33,11 @@ pub(crate) struct State {
     pub(crate) place: Place,
     /// The log of the process.
     pub(crate) sink: Arc<dyn LogSink>,
+    /// Counts the requests of the process.
+    pub(crate) meter: Arc<Meter>,
+    /// Whether `WSGITelemetryService` is configured, which takes the figures for itself.
+    has_telemetry: bool,
+    figures: Type<Figures>,
     /// Makes text streams.
     pub(crate) streams: TextStreams,
     /// `wsgi.input`.
@@ -76,6 +83,9 @@ impl State {
         let state = Arc::new(Self {
             place,
             sink: Arc::clone(&settings.log),
+            meter: Arc::clone(&settings.meter),
+            has_telemetry: settings.python.has_telemetry,
+            figures: Type::new(py)?,
             streams: TextStreams::new(py)?,
             input: Type::new(py)?,
             adapter: Type::new(py)?,
@@ -118,7 +128,8 @@ impl State {
         module.set_attr(py, c"shutdown_callbacks", &self.shutdown_callbacks)?;
         module.set_attr(py, c"signal_callbacks", &self.signal_callbacks)?;
         self.set_group(py, group)?;
-        functions::add_public(py, self, module)
+        functions::add_public(py, self, module)?;
+        metrics::add(py, self, module)
     }
 
     /// Executes `prepare.py`, which does what is said best in Python.

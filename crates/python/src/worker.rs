@@ -23,6 +23,7 @@ mod timers;
 mod watch;
 
 use crate::host::{Ending, Host, HostError, HostSettings, LogSink, Mode, ReloadPolicy};
+use crate::module::metrics::Meter;
 use crate::python::Attached;
 use inherited::Inherited;
 use std::collections::HashMap;
@@ -243,6 +244,7 @@ fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, signs: &Arc<watc
                 tell(&changes, &FromWorker::Changed { script: script.to_vec().into(), modified });
             }
         })),
+        meter: Arc::new(Meter::new(group.threads, 0)),
         loaded: Box::new(move |import, modified, reloads| {
             signs.load();
             tell(&loads, &FromWorker::Loaded { import, modified, reloads });

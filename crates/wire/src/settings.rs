@@ -46,6 +46,10 @@ pub struct Python {
     pub blocks: Vec<InterpreterBlock>,
     /// Whether interpreters are ended in order at exit (`WSGIDestroyInterpreter`).
     pub destroy_interpreter: bool,
+    /// Whether applications may ask for httpd's own figures (`WSGIServerMetrics`, `server-metrics=`).
+    pub server_metrics: bool,
+    /// Whether `WSGITelemetryService` is configured: then applications get no figures.
+    pub has_telemetry: bool,
     /// What the host itself says to `mod_wsgi`'s users.
     pub server: Server,
 }

@@ -152,6 +152,7 @@ impl Group {
             path: path.into_iter().map(Octets::from).collect(),
             eggs: options.python_eggs.clone().map(Octets::from),
             switch_interval: options.switch_interval.or(global.interpreter.switch_interval),
+            server_metrics: options.server_metrics.unwrap_or(false),
             ..global.embedded_python(server)
         }
     }

@@ -9,7 +9,7 @@ use super::State;
 use crate::python::{Attached, Exception, Object};
 use crate::report::with_reader;
 use crate::wsgi::environ::seconds;
-use crate::wsgi::request::{self, Request, Traffic};
+use crate::wsgi::request::{self, Measured, Request, Traffic};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use wire::codes;
 use wire::head::RequestHead;
@@ -116,16 +116,10 @@ pub(crate) fn request_exception(py: Attached<'_>, state: &State, request: &Reque
 }
 
 /// `request_finished`.
-pub(crate) fn request_finished(
-    py: Attached<'_>,
-    state: &State,
-    request: &Request,
-    head: &RequestHead<'_>,
-    application_start: f64,
-    status: u16,
-) {
+pub(crate) fn request_finished(py: Attached<'_>, state: &State, request: &Request, head: &RequestHead<'_>, has_cpu: bool) {
     publish_or_complain(py, state, Event::RequestFinished, || {
         let payload = times(py, state, request, head)?;
+        let Measured { application_start, application_finish, status, cpu_user, cpu_system } = &request.measured;
         let Traffic { reads, read, read_time, writes, written, write_time } = &request.traffic;
         let count = |counter: &AtomicU64| py.int(i64::try_from(counter.load(Relaxed)).unwrap_or(i64::MAX));
         let time = |counter: &AtomicU64| py.float(seconds(counter.load(Relaxed)));
@@ -135,10 +129,19 @@ pub(crate) fn request_finished(
         payload.dict_set_name(py, c"output_writes", &count(writes)?)?;
         payload.dict_set_name(py, c"output_length", &count(written)?)?;
         payload.dict_set_name(py, c"output_time", &time(write_time)?)?;
-        let finish = request::now();
-        payload.dict_set_name(py, c"application_finish", &py.float(finish)?)?;
-        payload.dict_set_name(py, c"application_time", &py.float((finish - application_start).max(0.0))?)?;
-        payload.dict_set_name(py, c"status", &py.int(status.into())?)?;
+        if has_cpu {
+            let (user, system) = (cpu_user.load(Relaxed), cpu_system.load(Relaxed));
+            payload.dict_set_name(py, c"cpu_user_time", &py.float(seconds(user))?)?;
+            payload.dict_set_name(py, c"cpu_system_time", &py.float(seconds(system))?)?;
+            payload.dict_set_name(py, c"cpu_time", &py.float(seconds(user + system))?)?;
+        }
+        let (start, finish) = (application_start.load(Relaxed), application_finish.load(Relaxed));
+        payload.dict_set_name(py, c"application_finish", &py.float(seconds(finish))?)?;
+        payload.dict_set_name(py, c"application_time", &py.float(seconds(finish.saturating_sub(start)))?)?;
+        payload.dict_set_name(py, c"status", &py.int(status.load(Relaxed).into())?)?;
+        let gil = request.gil_waits();
+        payload.dict_set_name(py, c"gil_wait_time", &py.float(seconds(gil.micros()))?)?;
+        payload.dict_set_name(py, c"gil_wait_count", &py.int(i64::try_from(gil.count).unwrap_or(i64::MAX))?)?;
         Ok(payload)
     });
 }
@@ -181,7 +184,7 @@ fn times(py: Attached<'_>, state: &State, request: &Request, head: &RequestHead<
     }
     payload.dict_set_name(py, c"request_start", &py.float(seconds(head.request_start))?)?;
     payload.dict_set_name(py, c"queue_start", &py.float(seconds(head.queue_start))?)?;
-    payload.dict_set_name(py, c"daemon_start", &py.float(if head.queue_start == 0 { 0.0 } else { request.begun })?)?;
+    payload.dict_set_name(py, c"daemon_start", &py.float(if head.queue_start == 0 { 0.0 } else { seconds(request.begun) })?)?;
     Ok(payload)
 }
 

@@ -11,6 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Proof that the calling thread has entered an interpreter.
 ///
@@ -48,7 +49,7 @@ impl Attached<'_> {
         impl Drop for Back {
             fn drop(&mut self) {
                 // SAFETY: this is the state that SaveThread gave on this thread, and the interpreter waits for its visitors.
-                unsafe { ffi::PyEval_RestoreThread(self.state) };
+                GilWaits::measure(|| unsafe { ffi::PyEval_RestoreThread(self.state) });
                 THREAD.with(|thread| thread.attached.set(self.ours));
             }
         }
@@ -56,6 +57,41 @@ impl Attached<'_> {
         // SAFETY: the token says that a thread state is current; no token reaches `work`, because tokens are not Send.
         let _back = Back { state: unsafe { ffi::PyEval_SaveThread() }, ours };
         work()
+    }
+}
+
+/// How often a thread has entered an interpreter, and how long it has waited for the lock on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GilWaits {
+    /// How often.
+    pub(crate) count: u64,
+    nanos: u64,
+}
+
+impl GilWaits {
+    /// Those of the calling thread so far.
+    pub(crate) fn of_thread() -> Self {
+        THREAD.with(|thread| thread.waits.get())
+    }
+
+    /// Those that have come since.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self { count: self.count - before.count, nanos: self.nanos - before.nanos }
+    }
+
+    /// How long, in microseconds.
+    pub(crate) fn micros(self) -> u64 {
+        self.nanos / 1_000
+    }
+
+    fn measure(enter: impl FnOnce()) {
+        let start = Instant::now();
+        enter();
+        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(0);
+        THREAD.with(|thread| {
+            let Self { count, nanos: so_far } = thread.waits.get();
+            thread.waits.set(Self { count: count + 1, nanos: so_far + nanos });
+        });
     }
 }
 
@@ -82,7 +118,7 @@ pub(super) fn with_state<R>(state: NonNull<ffi::PyThreadState>, work: impl FnOnc
         if !previous.is_null() {
             ffi::PyEval_SaveThread();
         }
-        ffi::PyEval_RestoreThread(state.as_ptr());
+        GilWaits::measure(|| ffi::PyEval_RestoreThread(state.as_ptr()));
     }
     let _leave = Leave { previous };
     // INVARIANT: `state` is current, and `_leave` outlives the token.
@@ -149,13 +185,18 @@ pub(crate) fn release_this_thread() {
 }
 
 thread_local! {
-    static THREAD: Thread = const { Thread { attached: Cell::new(ptr::null_mut()), states: RefCell::new(Vec::new()) } };
+    static THREAD: Thread = const { Thread {
+        attached: Cell::new(ptr::null_mut()),
+        waits: Cell::new(GilWaits { count: 0, nanos: 0 }),
+        states: RefCell::new(Vec::new()),
+    } };
 }
 
 /// What a thread of ours knows of its place in Python.
 struct Thread {
     /// The state that [`with_state`] made current on this thread, if any.
     attached: Cell<*mut ffi::PyThreadState>,
+    waits: Cell<GilWaits>,
     states: RefCell<Vec<Cached>>,
 }
 

@@ -100,7 +100,7 @@ impl Template {
         let environ = self.constants.dict_copy(py)?;
         self.fill(py, &environ, head)?;
         let keys = &self.keys;
-        let daemon_start = if head.queue_start == 0 { 0.0 } else { request.begun };
+        let daemon_start = if head.queue_start == 0 { 0.0 } else { seconds(request.begun) };
         environ.dict_set(py, &keys.url_scheme, &self.schemes[usize::from(head.https)])?;
         environ.dict_set(py, &keys.input, input)?;
         environ.dict_set(py, &keys.errors, errors)?;

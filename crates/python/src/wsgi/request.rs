@@ -4,12 +4,12 @@
 
 use super::lines::LineBuffer;
 use crate::lend::Lent;
-use crate::python::{Attached, Object};
+use crate::python::{Attached, GilWaits, Object};
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 use wire::head::RequestHead;
 use wire::log::Level;
 
@@ -21,10 +21,14 @@ pub(crate) struct Request {
     pub(crate) thread: u32,
     /// `mod_wsgi.request_id`.
     pub(crate) id: String,
-    /// When the host took it, in seconds since the epoch.
-    pub(crate) begun: f64,
+    /// When the host took it, in microseconds since the epoch.
+    pub(crate) begun: u64,
     /// What was read and written.
     pub(crate) traffic: Traffic,
+    /// What else was measured.
+    pub(crate) measured: Measured,
+    /// Waits for the interpreter's lock that the thread had behind it when it began.
+    gil_waits: GilWaits,
     filename: String,
     line: Mutex<LineBuffer>,
     over: AtomicBool,
@@ -47,6 +51,21 @@ pub(crate) struct Traffic {
     pub(crate) write_time: AtomicU64,
 }
 
+/// What is measured on the way. Times are microseconds.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// When the application was called, since the epoch; 0 if it was not.
+    pub(crate) application_start: AtomicU64,
+    /// When it was over, since the epoch.
+    pub(crate) application_finish: AtomicU64,
+    /// The status; 500 as long as there is none.
+    pub(crate) status: AtomicU16,
+    /// CPU time in the program, if somebody wants to know.
+    pub(crate) cpu_user: AtomicU64,
+    /// CPU time in the kernel, if somebody wants to know.
+    pub(crate) cpu_system: AtomicU64,
+}
+
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Request>>> = const { RefCell::new(None) };
 }
@@ -66,8 +85,10 @@ impl Request {
             lent: lent.clone(),
             thread,
             id: environ(head, b"mod_wsgi.request_id").map_or_else(fallback_id, latin1),
-            begun: now(),
+            begun: sys::clock::epoch_micros(),
             traffic: Traffic::default(),
+            measured: Measured::default(),
+            gil_waits: GilWaits::of_thread(),
             filename: String::from_utf8_lossy(head.filename).into_owned(),
             line: Mutex::new(LineBuffer::default()),
             over: AtomicBool::new(false),
@@ -80,6 +101,11 @@ impl Request {
     /// The request that the calling thread executes.
     pub(crate) fn current() -> Option<Arc<Self>> {
         CURRENT.with_borrow(Option::clone)
+    }
+
+    /// How long and how often the calling thread, which executes the request, has waited for the interpreter's lock for it.
+    pub(crate) fn gil_waits(&self) -> GilWaits {
+        GilWaits::of_thread().since(self.gil_waits)
     }
 
     /// Whether the request is over.
@@ -149,9 +175,16 @@ pub(crate) fn environ<'a>(head: &RequestHead<'a>, name: &[u8]) -> Option<&'a [u8
     head.environ.iter().rev().find(|pair| pair.name == name).map(|pair| pair.value)
 }
 
-/// The time in seconds since the epoch.
-pub(crate) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+impl Default for Measured {
+    fn default() -> Self {
+        Self {
+            application_start: AtomicU64::new(0),
+            application_finish: AtomicU64::new(0),
+            status: AtomicU16::new(500),
+            cpu_user: AtomicU64::new(0),
+            cpu_system: AtomicU64::new(0),
+        }
+    }
 }
 
 /// Adds the time since `start` to a counter of microseconds.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::arguments;
+use super::environ::seconds;
 use super::errors::Log;
 use super::exchange::{Outcome, OutputError, Push};
 use super::file_wrapper::FileWrapper;
@@ -13,11 +14,14 @@ use super::request::{self, Request};
 use super::response::{Response, Unsent};
 use crate::module::State;
 use crate::module::events::{self, Event};
+use crate::module::metrics::Cpu;
 use crate::python::{Attached, Exception, Object};
 use crate::report::Reader;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use sys::clock::epoch_micros;
 use wire::codes;
 use wire::head::RequestHead;
 use wire::log::Level;
@@ -36,19 +40,34 @@ pub(crate) fn run(py: Attached<'_>, state: &Arc<State>, request: &Arc<Request>, 
             return Outcome::Failed;
         }
     };
-    let start = request::now();
+    let start = epoch_micros();
+    request.measured.application_start.store(start, Relaxed);
+    // Asking costs two system calls.
+    let cpu = (state.meter.is_recording() || events::is_wanted(py, state, Event::RequestFinished)).then(Cpu::of_thread).flatten();
     let response = Response::new(request, state, head.header_only && request::environ(head, b"REQUEST_METHOD") != Some(b"GET"));
     let outcome = match enter(py, state, request) {
-        Ok(()) => call(py, state, request, head, &response, &application, start),
+        Ok(()) => call(py, state, request, head, &response, &application, seconds(start)),
         Err(exception) => Err(exception.into()),
     };
     let outcome = outcome.unwrap_or_else(|unsent| failed(py, state, request, head, &response, unsent));
+    measure(request, &response, cpu);
     if events::is_wanted(py, state, Event::RequestFinished) {
-        events::request_finished(py, state, request, head, start, response.status());
+        events::request_finished(py, state, request, head, cpu.is_some());
     }
     request.end(py);
     leave(py, state, request);
     response.broken().unwrap_or(outcome)
+}
+
+/// Notes what there is to know of the request when the application is done with it.
+fn measure(request: &Request, response: &Response, cpu: Option<Cpu>) {
+    let measured = &request.measured;
+    measured.application_finish.store(epoch_micros(), Relaxed);
+    measured.status.store(response.status(), Relaxed);
+    if let Some(used) = cpu.and_then(|before| Some(Cpu::of_thread()?.since(before))) {
+        measured.cpu_user.store(used.user, Relaxed);
+        measured.cpu_system.store(used.system, Relaxed);
+    }
 }
 
 /// The application; its name when there is none.

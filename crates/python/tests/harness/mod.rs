@@ -293,6 +293,8 @@ fn settings(folder: &Path) -> Python {
         own_gil: false,
         blocks: Vec::new(),
         destroy_interpreter: true,
+        server_metrics: true,
+        has_telemetry: false,
         server: Server {
             apache_version: (2, 4, 71),
             description: String::from("Apache/2.4.71"),

@@ -107,6 +107,8 @@ pub(crate) fn settings() -> WorkerSettings {
         own_gil: false,
         blocks: Vec::new(),
         destroy_interpreter: true,
+        server_metrics: true,
+        has_telemetry: false,
         server: Server {
             apache_version: (2, 4, 71),
             description: "Apache/2.4.71 (Unix)".to_owned(),
