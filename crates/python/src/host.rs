@@ -75,7 +75,16 @@ pub(crate) enum Mode {
         home: Option<Octets>,
         /// Whether the main interpreter is kept for `%{GLOBAL}`; otherwise the first application group that is used lives in it.
         uses_global: bool,
+        /// Whether it runs a service script: all application groups live in the main interpreter, where signals reach them.
+        service: bool,
     },
+}
+
+impl Mode {
+    /// Whether it runs a service script.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self, Self::Daemon { service: true, .. })
+    }
 }
 
 /// Told the path and modification time of a script that has changed.
@@ -330,7 +339,10 @@ impl Host {
             return true;
         }
         match &self.settings.mode {
-            Mode::Embedded | Mode::Daemon { uses_global: true, .. } => false,
+            Mode::Embedded | Mode::Daemon { uses_global: true, service: false, .. } => false,
+            Mode::Daemon { service: true, .. } => {
+                attach(&self.main, |py| self.main_group.state.set_group(py, &latin1(name)).is_ok()).is_some()
+            }
             Mode::Daemon { .. } => {
                 let resident = self.resident.get_or_init(|| {
                     attach(&self.main, |py| self.main_group.state.set_group(py, &latin1(name)).is_ok());

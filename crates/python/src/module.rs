@@ -65,6 +65,8 @@ pub(crate) struct State {
     /// The module itself.
     module: Object,
     functions: Type<Functions>,
+    /// Whether a script may end by `SystemExit`: a service script.
+    pub(crate) may_exit: bool,
     /// Whether `subscribe_signals` has a meaning.
     daemon: bool,
 }
@@ -100,6 +102,7 @@ impl State {
             close: py.text("close")?,
             module: py.new_module(&py.text("mod_wsgi")?)?,
             functions: Type::new(py)?,
+            may_exit: settings.mode.is_service(),
             daemon: settings.mode != Mode::Embedded,
         });
         state.fill_module(py, settings, group)?;
@@ -168,7 +171,7 @@ fn script_settings(py: Attached<'_>, settings: &HostSettings, options: &Interpre
     dict.dict_set_name(py, c"switch_interval", &switch_interval.map_or_else(|| Ok(py.none()), |seconds| py.float(seconds))?)?;
     dict.dict_set_name(py, c"restrict_stdin", &py.bool(*restrict_stdin))?;
     dict.dict_set_name(py, c"restrict_stdout", &py.bool(*restrict_stdout))?;
-    dict.dict_set_name(py, c"restrict_signal", &py.bool(*restrict_signal))?;
+    dict.dict_set_name(py, c"restrict_signal", &py.bool(*restrict_signal && !settings.mode.is_service()))?;
     let (major, minor, patch) = server.apache_version;
     let version = py.tuple(&[&py.int(major.into())?, &py.int(minor.into())?, &py.int(patch.into())?])?;
     dict.dict_set_name(py, c"apache_version", &version)?;

@@ -143,7 +143,11 @@ impl Script {
             })?;
             let module = self.execute(py, &source, modified).map_err(|failure| {
                 let (code, exception) = failure.into_parts(py);
+                let ends = group.state.may_exit && exception.is_system_exit(py);
                 with_reader(&group.state.sink, |reader| {
+                    if ends {
+                        return;
+                    }
                     reader.message(py, code, &format!("cannot load WSGI script '{path}' for {place}"));
                     if !exception.is_system_exit(py) {
                         reader.exception(py, &path, place, &exception);

@@ -16,6 +16,7 @@ mod log;
 mod offer;
 mod pool;
 mod request;
+mod service;
 mod subscribers;
 #[cfg(test)]
 mod tests;
@@ -136,11 +137,39 @@ fn work(
 ) -> Result<(), StartError> {
     let group = &settings.group;
     become_known(group);
-    let counters = SharedWords::map(&counters)?;
     let signs = Arc::new(watch::Signs::new(&group.timeouts));
     let host = Host::start_in_process(py, host_settings(group, channel, &signs))?;
     // Whichever thread imports it first is the main thread for it, whose end it takes for that of Python.
     let _imported_again_by_whom_it_concerns = py.import(c"threading");
+    // Python is left for good: whoever loads or serves enters it for as long as it takes.
+    let ending = host.release_gil(py, || {
+        if group.threads == 0 {
+            return service::run(host, channel, group);
+        }
+        serve(host, channel, (listener, &counters), &settings, signs)
+    })?;
+    log::write(Level::Info, &format!("Exiting daemon process '{}'.", group.name));
+    if !group.python.destroy_interpreter {
+        sys::process::exit_now(DONE);
+    }
+    if ending == Ending::ThreadsRemain {
+        // Threads of the application's own are inside, and would lose the ground under them.
+        host.release_gil(py, || host.stop_python(ending, Duration::ZERO));
+        sys::process::exit_now(DONE);
+    }
+    Ok(())
+}
+
+/// Serves requests until the worker is to end, and ends the applications. The calling thread is in no interpreter.
+fn serve(
+    host: &'static Host,
+    channel: &Arc<Channel>,
+    (listener, counters): (std::os::fd::OwnedFd, &std::os::fd::OwnedFd),
+    settings: &WorkerSettings,
+    signs: Arc<watch::Signs>,
+) -> Result<Ending, StartError> {
+    let group = &settings.group;
+    let counters = SharedWords::map(counters)?;
     let os = |what| move |error| StartError::Os(what, error);
     let news = sys::nix::sys::eventfd::EventFd::from_flags(
         sys::nix::sys::eventfd::EfdFlags::EFD_CLOEXEC | sys::nix::sys::eventfd::EfdFlags::EFD_NONBLOCK,
@@ -162,41 +191,29 @@ fn work(
         news,
     };
     let pool = pool::Pool::new(listener, own_listener(group)).map_err(os("cannot make an epoll"))?;
-    // Python is left for good: whoever loads or serves enters it for as long as it takes.
-    let ending = host.release_gil(py, || {
-        load(host, &settings)?;
-        // Only now: a signal ends whoever has nothing to finish yet.
-        let signals = sys::signals::watch(&control::SIGNALS).map_err(os("cannot watch signals"))?;
-        std::thread::scope(|scope| {
-            let stack = usize::try_from(group.stack_size).ok().filter(|size| *size > 0).unwrap_or_else(pool::system_stack);
-            if let Err(error) = pool.start(scope, &service, group.threads, stack) {
-                pool.end(&service);
-                log::coded(&codes::THREAD, &error);
-                return Err(StartError::Thread(error));
-            }
-            channel.send(&FromWorker::Ready, &[])?;
-            let reason = {
-                let _probe = Probe::start(scope, host, &service, group);
-                let (subscribers, told) = subscribers::subscribers();
-                let beside = |work| beside(scope, stack, work);
-                beside(Box::new(move || told.serve(host)));
-                let (pool, service, signals) = (&pool, &service, &signals);
-                control::Control { channel, signals, pool, service, subscribers: &subscribers, group, host, beside: &beside }.run()
-            };
-            // Requests that are still being executed are waited for, when this scope ends.
-            Ok(end(host, channel, group, reason))
-        })
-    })?;
-    log::write(Level::Info, &format!("Exiting daemon process '{}'.", group.name));
-    if !group.python.destroy_interpreter {
-        sys::process::exit_now(DONE);
-    }
-    if ending == Ending::ThreadsRemain {
-        // Threads of the application's own are inside, and would lose the ground under them.
-        host.release_gil(py, || host.stop_python(ending, Duration::ZERO));
-        sys::process::exit_now(DONE);
-    }
-    Ok(())
+    load(host, settings)?;
+    // Only now: a signal ends whoever has nothing to finish yet.
+    let signals = sys::signals::watch(&control::SIGNALS).map_err(os("cannot watch signals"))?;
+    std::thread::scope(|scope| {
+        let stack = usize::try_from(group.stack_size).ok().filter(|size| *size > 0).unwrap_or_else(pool::system_stack);
+        if let Err(error) = pool.start(scope, &service, group.threads, stack) {
+            pool.end(&service);
+            log::coded(&codes::THREAD, &error);
+            return Err(StartError::Thread(error));
+        }
+        channel.send(&FromWorker::Ready, &[])?;
+        let reason = {
+            let _probe = Probe::start(scope, host, &service, group);
+            let (subscribers, told) = subscribers::subscribers();
+            let beside = |work| beside(scope, stack, work);
+            beside(Box::new(move || told.serve(host)));
+            let (pool, service, signals) = (&pool, &service, &signals);
+            control::Control { channel, signals, pool, service, subscribers: &subscribers, group, host, beside: &beside }.run()
+        };
+        // Requests that are still being executed are waited for, when this scope ends.
+        tell(channel, &FromWorker::Drained);
+        Ok(end(host, group, reason))
+    })
 }
 
 /// The listener for requests that are for this worker alone. Without one everything comes through the group's queue.
@@ -233,7 +250,12 @@ fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, signs: &Arc<watc
     let told = parking_lot::Mutex::new(HashMap::<Vec<u8>, i64>::new());
     HostSettings {
         python: group.python.clone(),
-        mode: Mode::Daemon { group: group.name.clone(), home: group.home.clone(), uses_global: group.uses_global },
+        mode: Mode::Daemon {
+            group: group.name.clone(),
+            home: group.home.clone(),
+            uses_global: group.uses_global,
+            service: group.threads == 0,
+        },
         multithread: group.threads != 1,
         multiprocess: group.multiprocess,
         run_once: group.threads == 1 && group.maximum_requests == 1,
@@ -326,11 +348,10 @@ fn path(import: &Import) -> String {
 }
 
 /// Tells the application that it ends, and ends its sub-interpreters, within `shutdown-timeout`.
-fn end(host: &Host, channel: &Channel, group: &GroupSettings, reason: StopReason) -> Ending {
+fn end(host: &Host, group: &GroupSettings, reason: StopReason) -> Ending {
     log::write(Level::Info, &format!("Shutdown requested for daemon process '{}': {}.", group.name, reason.word()));
     let shutdown = group.timeouts.shutdown;
     watch_over_the_end(group.name.clone(), shutdown);
-    tell(channel, &FromWorker::Drained);
     // The watchdog comes last: the host is to give up on threads that stay, and still call the exit handlers. Requests are waited for
     // after this as well, so that without a timeout only threads of the application's own are given up.
     let limit = if shutdown.is_zero() { OWN_THREADS } else { shutdown };

@@ -4,6 +4,8 @@
 mod httpd;
 #[path = "worker/process.rs"]
 mod process;
+#[path = "worker/service.rs"]
+mod service;
 #[path = "worker/timers.rs"]
 mod timers;
 

@@ -11,9 +11,14 @@ use crate::module::events;
 use crate::python::{Attached, Exception, ThreadIdent, attach};
 use std::sync::Arc;
 use std::time::Duration;
+use sys::nix::sys::signal::Signal;
+use wire::log::Level;
 
 /// How long an exchange may be in use before a request is given up without a word to its client.
 const IN_USE: Duration = Duration::from_secs(5);
+
+/// How often signals may come while their meaning is being set.
+const ATTEMPTS: usize = 5;
 
 impl Host {
     /// The requests that are being executed. Does not wait.
@@ -75,6 +80,22 @@ impl Host {
     pub(crate) fn tell_signal(&self, number: i32, name: &str) {
         for group in self.all_groups() {
             attach(&group.interpreter, |py| events::process_signal(py, &group.state, number, name));
+        }
+    }
+
+    /// Says on Python's main thread what signals mean to a service script: whether they end it, or nothing any more.
+    pub(crate) fn signals_end(&self, signals: &[Signal], ends: bool) {
+        let say = |py: Attached<'_>| {
+            let numbers = signals.iter().map(|signal| py.int(sys::signals::number(*signal).into())).collect::<Result<Vec<_>, _>>()?;
+            let globals = py.dict()?;
+            globals.dict_set_name(py, c"signals", &py.list(&numbers.iter().collect::<Vec<_>>())?)?;
+            globals.dict_set_name(py, c"ends", &py.bool(ends))?;
+            py.execute(&py.compile(&py.text(include_str!("signals.py"))?, &py.text("<mod_wsgi signals.py>")?)?, &globals)
+        };
+        // A signal that came just before is met here, instead of in the script.
+        let said = (0..ATTEMPTS).any(|_| attach(&self.main, |py| say(py).is_ok()).unwrap_or(false));
+        if !said {
+            self.settings.log.log(Level::Info, "The meaning of signals could not be set.");
         }
     }
 
