@@ -544,6 +544,12 @@ fn what_happened(group: &Served, number: u64, worker: Option<u32>) -> String {
                     group.name
                 );
             }
+            Some(Cause::OutOfMemory) => {
+                return format!(
+                    "the worker (pid {pid}) of the daemon group '{}' was killed by the kernel for lack of memory while it executed this request",
+                    group.name
+                );
+            }
             Some(Cause::Exit(status)) => {
                 return format!(
                     "the worker (pid {pid}) of the daemon group '{}' exited with status {status} while it executed this request",

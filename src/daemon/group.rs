@@ -29,7 +29,7 @@ use sys::nix;
 use sys::process::{Bounds, Program, spawn};
 use wire::codes;
 use wire::control::{CONTROL_FD, LISTENER_FD, ToSupervisor};
-use wire::counters::{Counters, Shape};
+use wire::counters::Counters;
 use wire::settings::GroupSettings;
 
 /// A group as requests see it.
@@ -84,6 +84,9 @@ struct Configuration {
 
 /// In the parent: the groups that run. In a child: empty.
 static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
+
+/// In the parent: groups that are not configured any more, whose supervisors serve what httpd's old children still ask, and then end.
+static RETIRED: Mutex<Vec<Running>> = Mutex::new(Vec::new());
 
 /// The groups of this generation.
 static SERVED: RwLock<Vec<Arc<Served>>> = RwLock::new(Vec::new());
@@ -151,7 +154,7 @@ pub(crate) fn start_groups(pool: Pool<'_>, main: Server<'_>, global: &Global) {
             }
         }
     }
-    for running in running.iter() {
+    for running in running.iter().chain(RETIRED.lock().iter()) {
         if let Some(supervisor) = &running.supervisor {
             child::watch(pool, supervisor.pid.as_raw(), supervisor_ended);
         }
@@ -164,6 +167,7 @@ pub(crate) fn start_child() {
     let mut running = RUNNING.lock();
     // Closing a channel here does not end the supervisor: the parent's end stays open.
     running.clear();
+    RETIRED.lock().clear();
 }
 
 /// Numbers groups, so that an address is one group's as long as the parent lives.
@@ -172,22 +176,31 @@ fn next_number() -> u32 {
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-/// Ends the groups that the new configuration does not define, or defines for another identity.
+/// Retires the groups that the new configuration does not define. Children of the generation before may still ask them, so socket and
+/// supervisor stay until the supervisor says, by its end, that nobody does.
 fn retire(running: &mut Vec<Running>, groups: &[Group]) {
-    running.retain(|old| {
-        let kept = groups.iter().any(|group| group.name == old.name);
-        if !kept {
-            stop_supervisor(old);
-            let _gone_already = nix::unistd::unlink(&old.socket);
+    let (kept, old): (Vec<_>, Vec<_>) = running.drain(..).partition(|old| groups.iter().any(|group| group.name == old.name));
+    *running = kept;
+    for old in old {
+        tell(&old, &ToSupervisor::Retire);
+        if old.supervisor.is_some() {
+            RETIRED.lock().push(old);
+        } else {
+            old.remove_socket();
         }
-        kept
-    });
+    }
 }
 
-fn stop_supervisor(group: &Running) {
+fn tell(group: &Running, message: &ToSupervisor) {
     if let Some(supervisor) = &group.supervisor {
-        // If it does not listen any more, the end of the channel tells it the same.
-        let _ = supervisor.channel.send(&ToSupervisor::Stop, &[]);
+        // If it does not listen any more, it has ended, or will when its channel does.
+        let _ = supervisor.channel.send(message, &[]);
+    }
+}
+
+impl Running {
+    fn remove_socket(&self) {
+        let _gone_already = nix::unistd::unlink(&self.socket);
     }
 }
 
@@ -220,10 +233,10 @@ fn start_group(
     let settings = settings(main, global, group, server, kept);
     if kept.last.as_ref().is_some_and(|last| last.settings.identity != settings.identity) {
         // Only root can take on another identity, and the supervisor has given that up: a new one is needed, on the same socket.
-        stop_supervisor(kept);
+        tell(kept, &ToSupervisor::Stop);
         kept.supervisor = None;
     }
-    let shape = Shape::new(settings.processes, settings.threads);
+    let shape = settings.shape();
     let (memory, counters) = SharedWords::create(c"mod_wsgi counters", shape.words())?;
     let _shape_fits = Counters::format(&counters, shape);
     let log = server.error_log().map_err(StartError::Log)?;
@@ -287,6 +300,13 @@ fn start_supervisor(group: &Running) -> Result<Supervisor, StartError> {
 /// httpd's parent has reaped a supervisor: its group gets another.
 fn supervisor_ended(pid: i32) {
     let mut running = RUNNING.lock();
+    RETIRED.lock().retain(|group| {
+        let has_ended = group.supervisor.as_ref().is_some_and(|supervisor| supervisor.pid.as_raw() == pid);
+        if has_ended {
+            group.remove_socket();
+        }
+        !has_ended
+    });
     let mine = |group: &&mut Running| group.supervisor.as_ref().is_some_and(|supervisor| supervisor.pid.as_raw() == pid);
     let Some(group) = running.iter_mut().find(mine) else { return };
     group.supervisor = None;
@@ -311,13 +331,14 @@ fn stop_with_the_process(main: Server<'_>) {
         if std::process::id() != parent {
             return;
         }
-        let groups = std::mem::take(&mut *RUNNING.lock());
+        let mut groups = std::mem::take(&mut *RUNNING.lock());
+        groups.append(&mut RETIRED.lock());
         let longest = groups.iter().filter_map(|group| group.last.as_ref()).map(|last| last.settings.timeouts.shutdown).max();
-        groups.iter().for_each(stop_supervisor);
+        groups.iter().for_each(|group| tell(group, &ToSupervisor::Stop));
         // The supervisor keeps to shutdown-timeout itself; a second more is for itself.
         let deadline = Instant::now() + longest.unwrap_or_default().min(Duration::from_secs(60)) + Duration::from_secs(1);
         for group in &groups {
-            let _gone_already = nix::unistd::unlink(&group.socket);
+            group.remove_socket();
             if let Some(supervisor) = &group.supervisor {
                 wait_for(supervisor.pid, deadline);
             }

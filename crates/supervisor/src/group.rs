@@ -6,24 +6,32 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod demand;
+mod looks;
+mod member;
+mod rules;
 mod scripts;
 mod switch;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use looks::{Memory, Sight};
+pub(crate) use rules::Rules;
 pub(crate) use scripts::Version;
 
-use crate::lifecycle::{self, Order, Phase, Timeouts};
+use crate::lifecycle::{self, Order, Phase};
 use backoff::Backoff;
+use demand::Demand;
+use member::{Member, describe, title};
 use scripts::Scripts;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use switch::{Generation, Switch, Trigger};
 use wire::codes::{self, Code};
 use wire::control::{FromWorker, StopReason};
-use wire::counters::{Cause, GroupState, Shape};
+use wire::counters::{Cause, GroupState};
 use wire::log::Level;
-use wire::settings::{GroupSettings, Import, Octets, Reload};
+use wire::settings::{Import, Octets};
 
 /// Starts that fail in a row before requests are answered 503, when nobody serves.
 const PATIENCE: u32 = 3;
@@ -35,34 +43,6 @@ const STEADY: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WorkerId(u64);
 
-/// What of its settings a group itself needs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    /// How many workers serve.
-    processes: usize,
-    /// How many there may be at a time, those that drain included.
-    capacity: usize,
-    /// The timeouts of each.
-    timeouts: Timeouts,
-    /// Whether they run a service script (`threads=0`): there are never two at a time in the place of one.
-    service: bool,
-    /// Whether a script that has changed is never served as it was (`reload=strict`), even if it no longer loads.
-    strict: bool,
-}
-
-impl From<&GroupSettings> for Rules {
-    fn from(settings: &GroupSettings) -> Self {
-        let (processes, service) = (settings.processes.max(1), settings.threads == 0);
-        Self {
-            processes: processes as usize,
-            capacity: if service { processes as usize } else { Shape::new(processes, settings.threads).workers as usize },
-            timeouts: Timeouts::from(&settings.timeouts),
-            service,
-            strict: settings.reload == Reload::Strict,
-        }
-    }
-}
-
 /// What happens to a group.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -72,6 +52,8 @@ pub(crate) enum Event {
     Renew,
     /// httpd wants it to end in order.
     Stop,
+    /// httpd sends it no more requests: what waits is served, then it ends.
+    Retire,
     /// httpd is gone.
     ParentGone,
     /// A worker was started.
@@ -86,6 +68,10 @@ pub(crate) enum Event {
     Exited(WorkerId, Cause),
     /// A script was looked at.
     Seen(Version),
+    /// The group was looked at: whether requests wait, and its workers.
+    Look(bool, Vec<Sight>),
+    /// Somebody asks a group that is asleep.
+    Asked,
     /// Time has passed.
     Tick,
 }
@@ -137,37 +123,6 @@ pub(crate) struct Start {
     pub(crate) preload_must_succeed: bool,
 }
 
-/// A worker of a group.
-#[derive(Debug)]
-struct Member {
-    generation: Generation,
-    phase: Phase,
-    pid: Option<u32>,
-    started: Instant,
-    was_ready: bool,
-    /// Whether it was told to end, or has said in order that it does.
-    told: bool,
-    /// Whether a signal of ours ends it.
-    signalled: bool,
-    /// Why it wants a successor.
-    leaving: Option<StopReason>,
-    /// Why it cannot become ready, in its own words.
-    failure: Option<String>,
-    loaded: Vec<(Import, i64)>,
-    /// What it was told to load, at its start or later.
-    to_load: Vec<Import>,
-}
-
-impl Member {
-    fn is_standing(&self) -> bool {
-        self.phase.is_standing()
-    }
-
-    fn has_loaded(&self, script: &Octets, matches: impl Fn(i64) -> bool) -> bool {
-        self.loaded.iter().any(|(import, modified)| import.script == *script && matches(*modified))
-    }
-}
-
 /// A daemon process group.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -176,6 +131,11 @@ pub(crate) struct Group {
     last_worker: u64,
     /// The settings to start with from now on.
     newest: Option<(u64, Rules)>,
+    /// How many workers there should be.
+    wanted: usize,
+    demand: Demand,
+    /// Since when it is being retired.
+    retiring: Option<Instant>,
     /// The generation that serves, or should.
     current: Option<Generation>,
     /// The switch under way.
@@ -204,6 +164,9 @@ impl Group {
             members: BTreeMap::new(),
             last_worker: 0,
             newest: None,
+            wanted: 0,
+            demand: Demand::default(),
+            retiring: None,
             current: None,
             next: None,
             waiting: None,
@@ -223,11 +186,18 @@ impl Group {
     pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match event {
             Event::Configured { edition, rules } => {
+                // What was found to be needed is kept, as far as the new settings allow it.
+                self.wanted = if self.newest.is_some_and(|(_, old)| old.is_elastic()) && rules.is_elastic() {
+                    self.wanted.clamp(rules.fewest, rules.most)
+                } else {
+                    rules.processes
+                };
                 self.newest = Some((edition, rules));
                 self.begin(Trigger::Settings, now);
             }
             Event::Renew => self.begin(Trigger::Asked, now),
             Event::Stop => self.end(lifecycle::Event::Stop(StopReason::ShutdownSignal), now),
+            Event::Retire => self.retiring = self.retiring.or(Some(now)),
             Event::ParentGone => self.end(lifecycle::Event::ParentGone, now),
             Event::Started(worker, pid) => {
                 if let Some(member) = self.members.get_mut(&worker) {
@@ -245,6 +215,8 @@ impl Group {
             Event::Lost(worker) => self.advance(worker, lifecycle::Event::Lost, now),
             Event::Exited(worker, cause) => self.exited(worker, cause, now),
             Event::Seen(version) => self.seen(version, now),
+            Event::Look(waiting, sights) => self.look(waiting, &sights, now),
+            Event::Asked => self.wake(),
             Event::Tick => self.tick(now),
         }
         self.settle(now);
@@ -456,7 +428,7 @@ impl Group {
 
     fn missing(&self, current: Generation) -> usize {
         let stays = |member: &&Member| member.generation == current && member.is_standing() && member.leaving.is_none();
-        current.rules.processes.saturating_sub(self.members.values().filter(stays).count())
+        self.wanted.saturating_sub(self.members.values().filter(stays).count())
     }
 
     /// Whether workers are missing and only time keeps them from being started.
@@ -504,6 +476,7 @@ impl Group {
             failure: None,
             loaded: Vec::new(),
             to_load,
+            memory_at_first: None,
         };
         self.members.insert(worker, member);
     }
@@ -525,10 +498,10 @@ impl Group {
         }
     }
 
-    /// Lets those go that asked for a successor, as far as there are enough without them.
+    /// Lets those go that have to be replaced, as far as there are enough without them, and then whoever is one too many.
     fn drain_surplus(&mut self, current: Generation, now: Instant) {
         let serving = self.members.values().filter(|member| member.generation == current && member.phase == Phase::Serving).count();
-        let surplus = serving.saturating_sub(current.rules.processes);
+        let surplus = serving.saturating_sub(self.wanted);
         let leaving: Vec<(WorkerId, StopReason)> = self
             .members
             .iter()
@@ -536,6 +509,13 @@ impl Group {
             .filter_map(|(worker, member)| Some((*worker, member.leaving?)))
             .take(surplus)
             .collect();
+        let superfluous = self
+            .members
+            .iter()
+            .rev()
+            .filter(|(_, member)| member.generation == current && member.phase == Phase::Serving && member.leaving.is_none())
+            .map(|(worker, _)| (*worker, StopReason::InactivityTimeout));
+        let leaving: Vec<(WorkerId, StopReason)> = leaving.iter().copied().chain(superfluous.take(surplus - leaving.len())).collect();
         for (worker, reason) in leaving {
             self.advance(worker, lifecycle::Event::Drain(reason), now);
         }
@@ -572,17 +552,5 @@ impl Group {
                 codes::GROUP_FAILED.line(format_args!("group '{}' has no worker that can serve: requests are answered 503", self.name));
             self.log(codes::GROUP_FAILED.level, line);
         }
-    }
-}
-
-fn title(member: &Member) -> String {
-    let generation = member.generation.number;
-    member.pid.map_or_else(|| format!("worker of generation {generation}"), |pid| format!("worker {pid} of generation {generation}"))
-}
-
-fn describe(cause: Cause) -> String {
-    match cause {
-        Cause::Signal(signal) => format!("was ended by {}", sys::process::signal_name(signal)),
-        Cause::Exit(status) => format!("exited with status {status}"),
     }
 }

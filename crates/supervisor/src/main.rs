@@ -9,6 +9,7 @@ mod descriptors;
 mod edition;
 mod group;
 mod lifecycle;
+mod observe;
 mod place;
 mod supervisor;
 #[cfg(test)]

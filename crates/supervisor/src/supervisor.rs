@@ -4,8 +4,9 @@
 use crate::command;
 use crate::descriptors::Given;
 use crate::edition::Edition;
-use crate::group::{Action, Event, Group, Obstacle, Rules, Start, WorkerId};
+use crate::group::{Action, Event, Group, Obstacle, Rules, Sight, Start, WorkerId};
 use crate::lifecycle::Order;
+use crate::observe::{self, OutOfMemory};
 use crate::place::Place;
 use crate::watch::{self, Watch};
 use std::collections::{BTreeMap, VecDeque};
@@ -20,9 +21,10 @@ use sys::nix::sys::signal::{SigSet, Signal, kill};
 use sys::nix::sys::signalfd::{SfdFlags, SignalFd};
 use sys::nix::unistd::{Pid, dup2_stderr, dup2_stdout, getppid};
 use sys::process::{Bounds, Program, SpawnError, pidfd, reap, spawn};
+use sys::socket::Readiness;
 use wire::codes;
 use wire::control::{CONTROL_FD, COUNTERS_FD, FromWorker, LISTENER_FD, ToSupervisor, ToWorker, WorkerSettings};
-use wire::counters::GroupState;
+use wire::counters::{Cause, GroupState};
 use wire::log::Level;
 
 /// An editor writes in steps: a change counts when nothing more has come for this long.
@@ -81,6 +83,8 @@ pub(crate) fn run(given: Given) -> ExitCode {
         signals,
         watch,
         changed: None,
+        next_look: None,
+        out_of_memory: OutOfMemory::new(),
         editions: BTreeMap::new(),
         workers: BTreeMap::new(),
         ended: false,
@@ -126,6 +130,7 @@ enum Source {
     Parent,
     Signals,
     Watch,
+    Listener,
     Worker(WorkerId),
 }
 
@@ -143,6 +148,9 @@ struct Supervisor {
     watch: Watch,
     /// When scripts have begun to change, and when they are looked at.
     changed: Option<(Instant, Instant)>,
+    /// When the group is looked at again, if it is.
+    next_look: Option<Instant>,
+    out_of_memory: OutOfMemory,
     editions: BTreeMap<u64, Edition>,
     workers: BTreeMap<WorkerId, Worker>,
     ended: bool,
@@ -160,6 +168,7 @@ impl Supervisor {
                     }
                     Source::Signals => self.hear_signals(),
                     Source::Watch => self.see_changes(),
+                    Source::Listener => self.handle(Event::Asked),
                     Source::Worker(worker) => self.hear(worker),
                 }
             }
@@ -168,8 +177,24 @@ impl Supervisor {
                 let seen: Vec<Event> = self.watch.versions().into_iter().map(Event::Seen).collect();
                 seen.into_iter().for_each(|event| self.handle(event));
             }
+            if self.next_look.is_some_and(|due| due <= Instant::now()) {
+                self.look();
+            }
             self.handle(Event::Tick);
+            self.next_look = self.group.looks().map(|interval| self.next_look.unwrap_or_else(|| Instant::now() + interval));
         }
+    }
+
+    /// Looks at the group, as its settings ask for it.
+    fn look(&mut self) {
+        self.next_look = None;
+        let sights = self.workers.iter().filter_map(|(id, worker)| {
+            let slot = self.editions.get(&worker.edition).and_then(|edition| edition.memory.counters()?.worker(worker.slot))?;
+            Some(Sight { worker: *id, memory: observe::memory(worker.pid)?, busy: slot.busy(), served: slot.served() })
+        });
+        let event =
+            Event::Look(sys::socket::wait(&self.listener, Readiness::Read, Some(Duration::ZERO)).unwrap_or(false), sights.collect());
+        self.handle(event);
     }
 
     /// Waits until something is to be read or the time of something has come.
@@ -179,12 +204,13 @@ impl Supervisor {
             (Source::Parent, self.parent.as_ref().map(AsFd::as_fd)),
             (Source::Signals, Some(self.signals.as_fd())),
             (Source::Watch, self.watch.descriptor()),
+            (Source::Listener, self.group.is_asleep().then(|| self.listener.as_fd())),
         ];
         let workers = self.workers.iter().map(|(id, worker)| (Source::Worker(*id), worker.channel.as_ref().map(AsFd::as_fd)));
         let sources: Vec<(Source, BorrowedFd<'_>)> =
             optional.into_iter().chain(workers).filter_map(|(source, descriptor)| Some((source, descriptor?))).collect();
         let mut polled: Vec<PollFd<'_>> = sources.iter().map(|(_, descriptor)| PollFd::new(*descriptor, PollFlags::POLLIN)).collect();
-        let due = self.group.deadline().into_iter().chain(self.changed.map(|(_, due)| due)).min();
+        let due = self.group.deadline().into_iter().chain(self.changed.map(|(_, due)| due)).chain(self.next_look).min();
         let timeout = due.map_or(PollTimeout::NONE, |due| {
             // Rounded up, or the last part of a millisecond would be spent in turning round.
             let left = due.saturating_duration_since(Instant::now()).as_micros().div_ceil(1_000);
@@ -276,6 +302,7 @@ impl Supervisor {
         while let Some(control) = &self.control {
             match control.receive::<ToSupervisor>() {
                 Ok(Some((ToSupervisor::Stop, _))) => self.handle(Event::Stop),
+                Ok(Some((ToSupervisor::Retire, _))) => self.handle(Event::Retire),
                 Ok(Some((ToSupervisor::Configure(settings), descriptors))) => {
                     match Edition::new(*settings, descriptors, self.editions.values()) {
                         Ok(edition) if self.place.suits(&edition.settings.identity) => {
@@ -321,7 +348,8 @@ impl Supervisor {
                 let slot = self.editions.get(&worker.edition).and_then(|edition| edition.memory.counters()?.worker(worker.slot));
                 slot.inspect(|slot| slot.set_free(0));
             }
-            self.handle(Event::Exited(worker, ended.cause));
+            let is_out_of_memory = ended.cause == Cause::Signal(Signal::SIGKILL as i32) && self.out_of_memory.has_struck();
+            self.handle(Event::Exited(worker, if is_out_of_memory { Cause::OutOfMemory } else { ended.cause }));
             self.forget_editions();
         }
     }

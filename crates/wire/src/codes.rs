@@ -75,6 +75,8 @@ codes! {
     WATCH = 309, Warn, "Scripts cannot be watched (inotify): changes are seen by the next request only.",
         "raise fs.inotify.max_user_instances or fs.inotify.max_user_watches";
     COUNTERS = 310, Alert, "The shared counters of a group cannot be used.", "restart httpd";
+    MEMORY = 312, Warn, "A worker comes near the limit of its memory and is replaced.",
+        "see what the application keeps, or raise the limit";
     SUPERVISOR = 311, Alert, "The supervisor of a group cannot work.", "";
     ACCEPT = 18, Crit, "A worker cannot take connections.", "see whether its limits or the system are out of descriptors or memory";
     THREAD = 22, Alert, "A request thread of a worker could not be started.", "check 'threads=', 'stack-size=' and the memory limits";

@@ -27,6 +27,8 @@ pub enum ToSupervisor {
     Configure(Box<GroupSettings>),
     /// Finish what runs, within `shutdown-timeout`, and exit.
     Stop,
+    /// The group is not configured any more: serve what is still in its queue, finish what runs, within `graceful-timeout`, and exit.
+    Retire,
 }
 
 /// From a supervisor to a worker.
@@ -113,6 +115,8 @@ pub enum StopReason {
     ShutdownSignal,
     /// The script changed.
     ScriptReload,
+    /// It comes near `memory-limit` or `virtual-memory-limit`.
+    MemoryLimit,
 }
 
 impl StopReason {
@@ -131,6 +135,7 @@ impl StopReason {
             Self::GracefulSignal => "graceful_signal",
             Self::ShutdownSignal => "shutdown_signal",
             Self::ScriptReload => "script_reload",
+            Self::MemoryLimit => "memory_limit",
         }
     }
 }

@@ -60,6 +60,8 @@ pub enum Cause {
     Signal(i32),
     /// With an exit status.
     Exit(i32),
+    /// By the kernel, which had no memory left.
+    OutOfMemory,
 }
 
 /// A group's counters over its words.
@@ -139,6 +141,7 @@ impl<'m> Counters<'m> {
         let (kind, code) = match cause {
             Cause::Signal(signal) => (1, signal),
             Cause::Exit(status) => (2, status),
+            Cause::OutOfMemory => (3, 0),
         };
         slot[1].store(kind, Relaxed);
         slot[2].store(u64::from(code.unsigned_abs()), Relaxed);
@@ -153,7 +156,11 @@ impl<'m> Counters<'m> {
         let ring = &self.words[HEADER_WORDS..HEADER_WORDS + DEATHS * DEATH_WORDS];
         ring.chunks_exact(DEATH_WORDS).find(|slot| slot[0].load(std::sync::atomic::Ordering::Acquire) == u64::from(pid)).map(|slot| {
             let code = i32::try_from(slot[2].load(Relaxed) & 0xffff).unwrap_or(0);
-            if slot[1].load(Relaxed) == 1 { Cause::Signal(code) } else { Cause::Exit(code) }
+            match slot[1].load(Relaxed) {
+                1 => Cause::Signal(code),
+                3 => Cause::OutOfMemory,
+                _ => Cause::Exit(code),
+            }
         })
     }
 

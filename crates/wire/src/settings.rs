@@ -1,5 +1,6 @@
 //! Settings as resolved by mod_wsgi.so, on their way to supervisors, workers and the embedded host.
 
+use crate::counters::Shape;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -229,8 +230,12 @@ pub struct GroupSettings {
     pub identity: Identity,
     /// Kernel limits.
     pub limits: Limits,
-    /// `processes=`.
+    /// `processes=`: how many there are at first.
     pub processes: u32,
+    /// `min-processes=`: how many there are when nothing is to be done; as many as `processes` where it is not given.
+    pub min_processes: u32,
+    /// `max-processes=`: how many there may be when requests wait; as many as `processes` where it is not given.
+    pub max_processes: u32,
     /// Whether `processes=` was given, which alone makes `wsgi.multiprocess` true.
     pub multiprocess: bool,
     /// `threads=`; 0 is a service script.
@@ -270,6 +275,12 @@ pub struct GroupSettings {
 }
 
 impl GroupSettings {
+    /// The shape of the group's counters.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        Shape::new(self.processes.max(self.max_processes).max(1), self.threads)
+    }
+
     /// The abstract address of the worker `pid`, for requests that are for it alone.
     #[must_use]
     pub fn direct_address(prefix: &[u8], pid: u32) -> Vec<u8> {

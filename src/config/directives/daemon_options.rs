@@ -99,8 +99,8 @@ pub(super) static OPTIONS: &[Definition] = &[
     works("response-spool-limit", |v, o| v.amount(&mut o.response_spool_limit, "response spool limit", 0)),
     not_yet("slow-request", |v, o| v.seconds(&mut o.slow_request, "slow request time")),
     not_yet("preload", |v, o| v.absolute(&mut o.preload, "preload script")),
-    not_yet("min-processes", |v, o| v.count(&mut o.min_processes, "process count", 0..=MOST_PROCESSES)),
-    not_yet("max-processes", |v, o| v.count(&mut o.max_processes, "process count", 1..=MOST_PROCESSES)),
+    works("min-processes", |v, o| v.count(&mut o.min_processes, "process count", 0..=MOST_PROCESSES)),
+    works("max-processes", |v, o| v.count(&mut o.max_processes, "process count", 1..=MOST_PROCESSES)),
 ];
 
 #[cfg(test)]

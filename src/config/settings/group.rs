@@ -68,6 +68,10 @@ impl Group {
     pub(crate) fn settings(&self, global: &Global, facts: GroupFacts) -> GroupSettings {
         let options = &self.options;
         let octets = |value: &Option<Vec<u8>>| value.clone().map(Octets::from);
+        // What is not given stays where `processes` is, or the other bound pushes it.
+        let processes = options.processes.unwrap_or(1);
+        let fewest = options.min_processes.unwrap_or_else(|| processes.min(options.max_processes.unwrap_or(processes)));
+        let most = options.max_processes.unwrap_or(processes).max(fewest);
         GroupSettings {
             name: self.name.clone(),
             secret: facts.secret,
@@ -80,8 +84,10 @@ impl Group {
                 memory: options.memory_limit.unwrap_or(0),
                 virtual_memory: options.virtual_memory_limit.unwrap_or(0),
             },
-            processes: options.processes.unwrap_or(1),
-            multiprocess: options.processes.is_some(),
+            processes: processes.clamp(fewest, most),
+            min_processes: fewest,
+            max_processes: most,
+            multiprocess: options.processes.is_some() || most > 1,
             threads: options.threads.unwrap_or(15),
             umask: options.umask,
             home: octets(&options.home),
@@ -208,6 +214,21 @@ mod tests {
     #[test]
     fn one_process_by_name_is_still_many() {
         assert!(settings(&["WSGIDaemonProcess app processes=1"]).multiprocess);
+    }
+
+    #[test]
+    fn a_group_is_as_large_as_it_says_or_between_its_bounds() {
+        let sizes = |options: &str| {
+            let settings = settings(&[&format!("WSGIDaemonProcess app {options}")]);
+            (settings.min_processes, settings.processes, settings.max_processes)
+        };
+        assert_eq!(sizes(""), (1, 1, 1));
+        assert_eq!(sizes("processes=4"), (4, 4, 4));
+        assert_eq!(sizes("min-processes=0 max-processes=3"), (0, 1, 3));
+        assert_eq!(sizes("processes=4 max-processes=8"), (4, 4, 8));
+        assert_eq!(sizes("processes=4 min-processes=2"), (2, 4, 4));
+        assert_eq!(sizes("processes=4 max-processes=2"), (2, 2, 2));
+        assert_eq!(sizes("min-processes=2"), (2, 2, 2));
     }
 
     #[test]

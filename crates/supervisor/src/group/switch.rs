@@ -92,7 +92,7 @@ impl Group {
 
     /// Whether a generation may start beside what is there. If not, the oldest that drain are hurried.
     fn has_room(&mut self, rules: Rules, now: Instant) -> bool {
-        let surplus = (self.members.len() + rules.processes).saturating_sub(rules.capacity);
+        let surplus = (self.members.len() + self.wanted).saturating_sub(rules.capacity);
         let draining: Vec<_> = self
             .members
             .iter()
@@ -113,11 +113,11 @@ impl Group {
         let members = || self.members.values().filter(|member| member.generation == generation);
         let ready = members().filter(|member| member.phase == Phase::Ready).count();
         if ready > 0 {
-            for _ in members().count()..generation.rules.processes {
+            for _ in members().count()..self.wanted {
                 self.start(generation, true, now);
             }
         }
-        if (ready >= generation.rules.processes || !self.is_served())
+        if (ready >= self.wanted || !self.is_served())
             && let Some(next) = self.next.take()
         {
             self.take_over(generation, &next.trigger, now);

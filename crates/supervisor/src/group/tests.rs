@@ -1,7 +1,8 @@
 //! A group played through without processes: the test is the kernel, the clock and the workers.
 
 use super::*;
-use std::time::Duration;
+use crate::lifecycle::Timeouts;
+use wire::settings::Limits;
 
 const PATH: &[u8] = b"/srv/app.wsgi";
 
@@ -16,7 +17,9 @@ struct Play {
 fn rules(processes: usize) -> Rules {
     let second = Duration::from_secs(1);
     let timeouts = Timeouts { startup: Some(60 * second), graceful: Some(15 * second), eviction: None, shutdown: Some(5 * second) };
-    Rules { processes, capacity: processes * 3 + 4, timeouts, service: false, strict: false }
+    let (fewest, most) = (processes, processes);
+    let (service, strict, limits) = (false, false, Limits::default());
+    Rules { processes, fewest, most, threads: 5, capacity: processes * 3 + 4, timeouts, service, strict, limits }
 }
 
 fn import() -> Import {
@@ -503,4 +506,80 @@ fn a_service_script_never_runs_twice_at_a_time() {
     play.say(WorkerId(1), FromWorker::Drained);
     play.exits(WorkerId(1), Cause::Exit(0));
     assert_eq!(play.started(), [WorkerId(2)]);
+}
+
+fn sight(worker: u64, memory: u64, busy: usize) -> Sight {
+    Sight { worker: WorkerId(worker), memory: Memory { data: memory, space: memory }, busy, served: 0 }
+}
+
+#[test]
+fn who_comes_near_its_memory_limit_gets_a_successor_first() {
+    let mut play = Play::serving(1);
+    play.edition += 1;
+    let limits = Limits { memory: 800 << 20, ..Limits::default() };
+    play.on(Event::Configured { edition: play.edition, rules: Rules { limits, ..rules(1) } });
+    let worker = play.started()[0];
+    play.ready(worker);
+    play.exits(WorkerId(1), Cause::Exit(0));
+    play.actions.clear();
+    assert!(play.group.looks().is_some());
+    play.on(Event::Look(false, vec![sight(2, 100 << 20, 0)]));
+    assert_eq!(play.actions, []);
+    play.on(Event::Look(false, vec![sight(2, 750 << 20, 0)]));
+    assert_eq!((play.codes(), play.started(), play.orders()), (vec!["WSGI0312".to_owned()], vec![WorkerId(3)], vec![]));
+    play.on(Event::Look(false, vec![sight(2, 760 << 20, 0)]));
+    play.ready(WorkerId(3));
+    assert_eq!(play.orders(), [(WorkerId(3), Order::Accept), (WorkerId(2), Order::Drain(StopReason::MemoryLimit))]);
+}
+
+#[test]
+fn a_retired_group_serves_its_queue_and_then_drains() {
+    let mut play = Play::serving(1);
+    assert_eq!(play.group.looks(), None);
+    play.on(Event::Retire);
+    play.on(Event::Look(false, vec![]));
+    play.now += Duration::from_secs(2);
+    play.on(Event::Look(true, vec![]));
+    assert_eq!(play.orders(), [], "somebody waits");
+    play.on(Event::Look(false, vec![]));
+    assert_eq!(play.orders(), [(WorkerId(1), Order::Drain(StopReason::GracefulSignal))]);
+    play.exits(WorkerId(1), Cause::Exit(0));
+    assert!(play.actions.contains(&Action::Exit));
+}
+
+#[test]
+fn a_retired_group_with_a_queue_that_does_not_end_drains_after_graceful_timeout() {
+    let mut play = Play::serving(1);
+    play.on(Event::Retire);
+    play.now += Duration::from_secs(15);
+    play.on(Event::Look(true, vec![]));
+    assert_eq!(play.orders(), [(WorkerId(1), Order::Drain(StopReason::GracefulSignal))]);
+}
+
+#[test]
+fn a_group_sleeps_and_wakes_and_grows() {
+    let mut play = Play::serving(1);
+    play.edition += 1;
+    play.on(Event::Configured { edition: play.edition, rules: Rules { fewest: 0, most: 2, ..rules(1) } });
+    let worker = play.started()[0];
+    play.ready(worker);
+    play.exits(WorkerId(1), Cause::Exit(0));
+    play.actions.clear();
+    for _ in 0..400 {
+        play.now += Duration::from_millis(100);
+        play.on(Event::Look(false, vec![sight(2, 0, 0)]));
+    }
+    assert_eq!(play.orders(), [(WorkerId(2), Order::Drain(StopReason::InactivityTimeout))]);
+    play.exits(WorkerId(2), Cause::Exit(0));
+    assert!(play.group.is_asleep());
+    assert_eq!((play.started(), play.group.state()), (vec![], GroupState::Starting));
+    play.on(Event::Asked);
+    assert_eq!(play.started(), [WorkerId(3)]);
+    play.ready(WorkerId(3));
+    assert!(!play.group.is_asleep());
+    for _ in 0..8 {
+        play.now += Duration::from_millis(100);
+        play.on(Event::Look(true, vec![sight(3, 0, 5)]));
+    }
+    assert_eq!(play.started(), [WorkerId(4)], "two are the most");
 }

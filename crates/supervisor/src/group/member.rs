@@ -1,0 +1,57 @@
+//! A worker as its group knows it.
+
+use super::looks::Memory;
+use super::switch::Generation;
+use crate::lifecycle::Phase;
+use std::time::Instant;
+use wire::control::StopReason;
+use wire::counters::Cause;
+use wire::settings::{Import, Octets};
+
+/// A worker of a group.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) generation: Generation,
+    pub(super) phase: Phase,
+    pub(super) pid: Option<u32>,
+    pub(super) started: Instant,
+    pub(super) was_ready: bool,
+    /// Whether it was told to end, or has said in order that it does.
+    pub(super) told: bool,
+    /// Whether a signal of ours ends it.
+    pub(super) signalled: bool,
+    /// Why it wants a successor.
+    pub(super) leaving: Option<StopReason>,
+    /// Why it cannot become ready, in its own words.
+    pub(super) failure: Option<String>,
+    pub(super) loaded: Vec<(Import, i64)>,
+    /// What it was told to load, at its start or later.
+    pub(super) to_load: Vec<Import>,
+    /// How large it was when it began to serve.
+    pub(super) memory_at_first: Option<Memory>,
+}
+
+impl Member {
+    pub(super) fn is_standing(&self) -> bool {
+        self.phase.is_standing()
+    }
+
+    pub(super) fn has_loaded(&self, script: &Octets, matches: impl Fn(i64) -> bool) -> bool {
+        self.loaded.iter().any(|(import, modified)| import.script == *script && matches(*modified))
+    }
+}
+
+/// What the log calls it.
+pub(super) fn title(member: &Member) -> String {
+    let generation = member.generation.number;
+    member.pid.map_or_else(|| format!("worker of generation {generation}"), |pid| format!("worker {pid} of generation {generation}"))
+}
+
+/// How it ended, in words.
+pub(super) fn describe(cause: Cause) -> String {
+    match cause {
+        Cause::Signal(signal) => format!("was ended by {}", sys::process::signal_name(signal)),
+        Cause::Exit(status) => format!("exited with status {status}"),
+        Cause::OutOfMemory => "was killed by the kernel (SIGKILL), which has run out of memory".to_owned(),
+    }
+}
