@@ -59,6 +59,7 @@ fn in_one_python() {
         ("threads", threads),
         ("module", module),
         ("events", events),
+        ("threads of the application", threads_of_the_application),
     ];
     for (name, case) in cases {
         println!("case {name}");
@@ -261,6 +262,14 @@ fn events(driver: &Driver) {
     }
 }
 
+/// An interpreter made by a thread that is gone when it ends, with a thread of the application's that its end has to wait for.
+fn threads_of_the_application(driver: &Driver) {
+    let note = driver.file("end", b"");
+    let request = Request::new("threads.wsgi").group("threads").pair("QUERY_STRING", note.as_bytes());
+    let served = std::thread::scope(|scope| scope.spawn(|| driver.serve(&request)).join());
+    assert_eq!(served.expect("no panic").body(), "ok");
+}
+
 /// Threads give their states back while Python stops, each in its own moment: CPython from 3.12 on once crashed of that.
 fn stop(driver: &Driver) {
     let ready = Barrier::new(9);
@@ -280,6 +289,10 @@ fn stop(driver: &Driver) {
     });
     let mut lines: Vec<_> = note.lines().collect();
     lines.sort_unstable();
-    assert_eq!(lines, [": atexit", ": process_stopping ''", "first: atexit", "first: process_stopping ''"], "{log:?}");
+    assert_eq!(
+        lines,
+        [": atexit", ": process_stopping ''", "first: atexit", "first: process_stopping ''", "threads: thread ended"],
+        "{log:?}"
+    );
     assert!(log.iter().any(|line| line.contains("Python runtime has shut down")), "{log:?}");
 }

@@ -6,6 +6,7 @@
 pub(super) use pyo3_ffi::*;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::OnceLock;
 
 /// Looks up a symbol of the running CPython.
 fn symbol(name: &CStr) -> Option<*mut c_void> {
@@ -101,6 +102,20 @@ looked_up! {
     interpreter_thread_head = c"PyInterpreterState_ThreadHead": fn(*mut PyInterpreterState) -> *mut PyThreadState;
     /// Not of the stable ABI, exported by every version.
     thread_state_next = c"PyThreadState_Next": fn(*mut PyThreadState) -> *mut PyThreadState;
+}
+
+/// Whether a thread state of the calling thread is current.
+pub(super) fn is_attached() -> bool {
+    type Current = unsafe extern "C" fn() -> *mut PyThreadState;
+    static CURRENT: OnceLock<Option<Current>> = OnceLock::new();
+    let current = CURRENT.get_or_init(|| {
+        // It was made public, and got another name, in 3.13.
+        let address = symbol(c"PyThreadState_GetUnchecked").or_else(|| symbol(c"_PyThreadState_UncheckedGet"))?;
+        // SAFETY: a symbol of either name is CPython's function of this type.
+        Some(unsafe { std::mem::transmute::<*mut c_void, Current>(address) })
+    });
+    // SAFETY: it may be called at any time.
+    current.is_none_or(|current| !unsafe { current() }.is_null())
 }
 
 /// Writes one of the deprecated global configuration variables, such as `Py_OptimizeFlag`; `false` when this version has none.

@@ -15,7 +15,8 @@ use std::ptr::{self, NonNull};
 /// # Invariants
 ///
 /// The object is live. It is used, cloned and dropped only by a thread that has entered the object's interpreter: each method wants
-/// an [`Attached`] token, and whoever keeps an `Object` drops it inside `attach` (checked in debug builds).
+/// an [`Attached`] token, and whoever keeps an `Object` drops it inside `attach` (debug builds check that the thread is inside some
+/// interpreter).
 #[repr(transparent)]
 pub(crate) struct Object(NonNull<ffi::PyObject>);
 
@@ -26,7 +27,8 @@ unsafe impl Sync for Object {}
 
 impl Drop for Object {
     fn drop(&mut self) {
-        // SAFETY: PyGILState_GetThisThreadState and Py_DECREF are for threads that are inside, which the invariant says we are.
+        debug_assert!(ffi::is_attached(), "a Python object is dropped by a thread that is in no interpreter");
+        // SAFETY: we own the reference, and by the invariant we are inside its interpreter.
         unsafe { ffi::Py_DECREF(self.0.as_ptr()) };
     }
 }
