@@ -295,4 +295,5 @@ fn stop(driver: &Driver) {
         "{log:?}"
     );
     assert!(log.iter().any(|line| line.contains("Python runtime has shut down")), "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("is left to the end of the process")), "{log:?}");
 }
