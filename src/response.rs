@@ -38,8 +38,8 @@ pub(crate) struct Response<'r> {
 pub(crate) struct ResponseOptions {
     /// `WSGIErrorOverride`: httpd's own page for a status of 400 and more.
     pub(crate) error_override: bool,
-    /// `WSGIEnableSendfile`.
-    pub(crate) sendfile: bool,
+    /// `WSGIEnableSendfile`; unset, the kernel sends files of local file systems.
+    pub(crate) sendfile: Option<bool>,
     /// Whether `200` with a `Location` of this server is served by that URL instead (daemon mode, as CGI has it).
     pub(crate) internal_redirect: bool,
     /// `response-spool-limit=`: how much of a response is kept for a slow client, in octets; 0 lets the application wait for it.
@@ -180,7 +180,7 @@ impl<'r> Response<'r> {
     /// Puts the rest of the spool into the brigade, as a part of a file: httpd keeps that without memory, and without a thread.
     fn pass_spool(&mut self) -> Result<(), PassError> {
         match self.spool.as_mut().and_then(|spool| spool.take()) {
-            Some((file, offset, length)) => self.brigade.write_file(file, offset, length, self.options.sendfile),
+            Some((file, offset, length)) => self.append_file(file, offset, length),
             None => Ok(()),
         }
     }
@@ -196,7 +196,12 @@ impl<'r> Response<'r> {
         let result = self.brigade.pass_octets(request, &[&self.buffer], Tail::Nothing);
         self.buffer.clear();
         result?;
-        self.brigade.write_file(file, offset, length, self.options.sendfile)
+        self.append_file(file, offset, length)
+    }
+
+    fn append_file(&mut self, file: OwnedFd, offset: u64, length: u64) -> Result<(), PassError> {
+        let sendfile = self.options.sendfile.unwrap_or_else(|| sys::files::is_local(&file));
+        self.brigade.write_file(file, offset, length, sendfile)
     }
 
     /// Ends the response, which is complete. The status is the handler's.

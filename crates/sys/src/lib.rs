@@ -6,6 +6,7 @@
 #[expect(unsafe_code, reason = "localtime_r and clock_gettime write to memory that we lend")]
 pub mod clock;
 pub mod control;
+pub mod files;
 #[expect(unsafe_code, reason = "a handler after fork")]
 pub mod forks;
 pub mod identity;

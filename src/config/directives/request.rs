@@ -54,7 +54,7 @@ pub(super) const IGNORE_ACTIVITY: Definition = Definition {
 pub(super) const ENABLE_SENDFILE: Definition = Definition {
     name: c"WSGIEnableSendfile",
     context: Context::FileInfo,
-    help: c"Let wsgi.file_wrapper use the kernel's sendfile in embedded mode.",
+    help: c"Let the kernel send the files of wsgi.file_wrapper (sendfile).",
     effect: Effect::Works,
     apply: Apply::Directory(|site, raw, options, _| set(site, raw, &mut options.enable_sendfile)),
 };

@@ -36,7 +36,7 @@ pub(crate) struct RequestSettings<'o> {
     /// Whether the request leaves the inactivity timer alone.
     pub(crate) ignore_activity: bool,
     /// Whether the kernel sends files in embedded mode.
-    pub(crate) enable_sendfile: bool,
+    pub(crate) enable_sendfile: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl<'o> RequestSettings<'o> {
             chunked_request: options.chunked_request.unwrap_or(false),
             map_head_to_get: options.map_head_to_get.unwrap_or_default(),
             ignore_activity: options.ignore_activity.unwrap_or(false),
-            enable_sendfile: options.enable_sendfile.unwrap_or(false),
+            enable_sendfile: options.enable_sendfile,
         }
     }
 
@@ -154,7 +154,7 @@ mod tests {
             settings.error_override,
             settings.chunked_request,
             settings.ignore_activity,
-            settings.enable_sendfile,
+            settings.enable_sendfile.unwrap_or(false),
         ];
         assert_eq!(off, [false; 5]);
     }
