@@ -1,3 +1,5 @@
+"""The smallest Django project: one page, no middleware."""
+
 from django.conf import settings
 
 settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, SECRET_KEY="of a benchmark", MIDDLEWARE=[])

@@ -1,3 +1,5 @@
+"""The smallest Flask application."""
+
 from flask import Flask
 
 application = Flask(__name__)

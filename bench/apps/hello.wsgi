@@ -1,3 +1,5 @@
+"""The smallest application: a constant body of known length."""
+
 BODY = b"Hello World!\n"
 
 
