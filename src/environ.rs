@@ -38,9 +38,18 @@ pub(crate) struct Names<'n> {
     pub(crate) trusted_proxies: Option<&'n [Network]>,
 }
 
-/// Variables of the request's environment that no application sees: they are CGI's, the process's, or httpd's own business.
-const HIDDEN: [&[u8]; 7] =
-    [b"GATEWAY_INTERFACE", b"PATH_TRANSLATED", b"REMOTE_IDENT", b"SERVER_SIGNATURE", b"LD_LIBRARY_PATH", b"PATH", b"HTTPS"];
+/// Variables of the request's environment that no application sees: the process's own, and those whose value the host gives.
+const HIDDEN: [&[u8]; 9] = [
+    b"PATH",
+    b"HTTPS",
+    b"mod_wsgi.version",
+    b"wsgi.version",
+    b"wsgi.multithread",
+    b"wsgi.multiprocess",
+    b"wsgi.run_once",
+    b"wsgi.input_terminated",
+    b"wsgi.file_wrapper",
+];
 
 /// The pairs, later ones replacing earlier ones, and whether the scheme is https.
 pub(crate) fn build<'r>(request: &Request<'r>, names: &Names<'r>) -> (Vec<Pair<'r>>, bool) {
@@ -50,7 +59,7 @@ pub(crate) fn build<'r>(request: &Request<'r>, names: &Names<'r>) -> (Vec<Pair<'
         if name == b"HTTPS" {
             https |= value.eq_ignore_ascii_case(b"on") || value == b"1";
         }
-        if !HIDDEN.contains(&name) && !name.starts_with(b"mod_wsgi.") {
+        if !HIDDEN.contains(&name) && !name.starts_with(b"mod_wsgi.x-") {
             pairs.push(Pair { name, value });
         }
     }
@@ -65,6 +74,17 @@ pub(crate) fn build<'r>(request: &Request<'r>, names: &Names<'r>) -> (Vec<Pair<'
         Scheme::Https => true,
     };
     (pairs, https)
+}
+
+/// Puts the variables of CGI into the request's own environment, for the error document that httpd serves next: it sees them as
+/// `REDIRECT_SCRIPT_NAME` and so on, as behind a CGI script.
+pub(crate) fn leave<'r>(request: &Request<'r>, names: &Names<'r>) {
+    let environment = request.environment();
+    for pair in build(request, names).0 {
+        if !pair.name.starts_with(b"mod_wsgi.") {
+            environment.set(pair.name, pair.value);
+        }
+    }
 }
 
 /// Takes over what a trusted proxy says, and removes what is not to be believed.
@@ -103,8 +123,11 @@ pub(crate) fn key<'r>(request: &Request<'r>, header: &[u8]) -> &'r [u8] {
     }
 }
 
-/// `REQUEST_URI`: what the client asked for, undecoded.
+/// `REQUEST_URI`: what the client asked for, undecoded; or the present URI, where httpd's `CGIVar` says so.
 pub(crate) fn request_uri<'r>(request: &Request<'r>) -> &'r [u8] {
+    if request.shows_current_uri() {
+        return request.uri().unwrap_or(b"");
+    }
     request.request_line().split(|octet| *octet == b' ').nth(1).unwrap_or(b"")
 }
 

@@ -150,7 +150,12 @@ fn serve<'r>(
         internal_redirect: !is_embedded,
         spool_limit: 0,
     };
-    if is_embedded { embedded::serve(request, &head, response) } else { daemon::serve(request, names.process_group, head, response) }
+    let status =
+        if is_embedded { embedded::serve(request, &head, response) } else { daemon::serve(request, names.process_group, head, response) }?;
+    if status != Status::OK {
+        environ::leave(request, &names);
+    }
+    Ok(status)
 }
 
 /// Lets a dispatch script choose groups and callable; the application sees what it chose.

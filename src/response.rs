@@ -101,6 +101,8 @@ impl<'r> Response<'r> {
                 if let Some(length) = self.length {
                     request.set_content_length(length);
                 }
+            } else if pair.name.eq_ignore_ascii_case(b"Transfer-Encoding") {
+                // How the body is framed is for httpd to say, and it would believe the application.
             } else {
                 request.response_headers().add(pair.name, pair.value);
             }
@@ -192,10 +194,13 @@ impl<'r> Response<'r> {
             return Ok(());
         }
         self.pass_spool()?;
+        if !self.buffer.is_empty() {
+            let result = self.brigade.pass_octets(request, &[&self.buffer], Tail::Nothing);
+            self.buffer.clear();
+            result?;
+        }
         self.passed = true;
-        let result = self.brigade.pass_octets(request, &[&self.buffer], Tail::Nothing);
-        self.buffer.clear();
-        result?;
+        // It stays here until more comes or the response ends: httpd serves ranges of what comes together with its end.
         self.append_file(file, offset, length)
     }
 
@@ -236,8 +241,11 @@ impl<'r> Response<'r> {
     }
 
     fn cut_short(&mut self, request: &mut Request<'r>) -> Status {
+        // The head goes first: of a connection that is known to close httpd lets the end be the body's, and nobody sees that it is early.
+        // Before what is spooled it has gone long since.
+        let tail = if self.is_spooled() { Tail::Nothing } else { Tail::Flush };
+        let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &[&self.buffer], tail));
         request.close_after();
-        let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &[&self.buffer], Tail::Nothing));
         self.brigade.broken();
         let _gone_or_done = self.brigade.pass_octets(request, &[], Tail::End);
         Status::OK

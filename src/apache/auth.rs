@@ -185,6 +185,23 @@ impl<'r> Request<'r> {
         unsafe { (*ffi::ap_get_core_module_config(self.fields().per_dir_config).cast::<ffi::core_dir_config>()).cgi_pass_auth() == PASSED }
     }
 
+    /// Whether `CGIVar REQUEST_URI current-uri` holds.
+    pub(crate) fn shows_current_uri(&self) -> bool {
+        // Before 2.4.21 the record ends before this.
+        if super::server::version() < (2, 4, 21) {
+            return false;
+        }
+        // SAFETY: as above; the rules are a table of strings, or none.
+        let rule = unsafe {
+            let rules = (*ffi::ap_get_core_module_config(self.fields().per_dir_config).cast::<ffi::core_dir_config>()).cgi_var_rules;
+            if rules.is_null() {
+                return false;
+            }
+            pool::octets(ffi::apr_hash_get(rules, c"REQUEST_URI".as_ptr().cast(), -1).cast_const().cast())
+        };
+        rule == Some(b"current-uri")
+    }
+
     /// Names the authenticated user.
     pub(crate) fn set_user(&mut self, name: &[u8]) {
         let name = self.pool().string(name);

@@ -20,7 +20,8 @@ pub(crate) fn status_code(line: &[u8]) -> Result<u16, String> {
     if line.iter().any(u8::is_ascii_control) {
         return Err(format!("control character in status reason phrase: {}", repr(line)));
     }
-    Ok(line[..3].iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0')))
+    let code = line[..3].iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    if code < 100 { Err(format!("status code must be a 3 digit integer: {}", repr(line))) } else { Ok(code) }
 }
 
 /// Checks the name of a header: it must be a token.

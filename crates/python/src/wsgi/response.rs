@@ -26,6 +26,8 @@ pub(crate) struct Response {
     state: Arc<State>,
     /// Whether the client wants the head only.
     head_only: bool,
+    /// Whether the body is passed on nevertheless, to filters of httpd's that the head depends on.
+    body_shown: bool,
     progress: Mutex<Progress>,
 }
 
@@ -67,9 +69,9 @@ impl From<Exception> for Unsent {
 }
 
 impl Response {
-    /// The response to `request`.
-    pub(crate) fn new(request: &Arc<Request>, state: &Arc<State>, head_only: bool) -> Arc<Self> {
-        Arc::new(Self { request: Arc::clone(request), state: Arc::clone(state), head_only, progress: Mutex::default() })
+    /// The response to `request`, whose client may want the head only; `body_shown` passes the body to httpd's filters nevertheless.
+    pub(crate) fn new(request: &Arc<Request>, state: &Arc<State>, head_only: bool, body_shown: bool) -> Arc<Self> {
+        Arc::new(Self { request: Arc::clone(request), state: Arc::clone(state), head_only, body_shown, progress: Mutex::default() })
     }
 
     /// The functions that the application is given.
@@ -145,7 +147,7 @@ impl Response {
         }
         let (status, missing) = {
             let progress = self.progress.lock();
-            (progress.status, if progress.bodiless { 0 } else { progress.remaining.unwrap_or(0) })
+            (progress.status, if progress.bodiless || self.head_only { 0 } else { progress.remaining.unwrap_or(0) })
         };
         if missing > 0 {
             let message = format!("Content length mismatch: {missing} octets less than announced, status {}", status.unwrap_or(0));
@@ -181,7 +183,7 @@ impl Response {
         }
         let mut progress = self.progress.lock();
         progress.sent = true;
-        progress.bodiless = bodiless || self.head_only;
+        progress.bodiless = bodiless || (self.head_only && !self.body_shown);
         progress.remaining = announced.or(length);
         Ok(Some(head))
     }
@@ -221,7 +223,8 @@ impl Response {
         arguments::count(py, "start_response", arguments, 2, 3)?;
         let (status, headers) = (&arguments[0], &arguments[1]);
         if !headers.is_list() {
-            let text = format!("start_response() argument 2 must be list, not {}", headers.type_name(py));
+            let name = if headers.is_none() { "None".into() } else { headers.type_name(py) };
+            let text = format!("start_response() argument 2 must be list, not {name}");
             return Err(Exception::type_error(py, &text));
         }
         let information = arguments.get(2).filter(|information| !information.is_none());

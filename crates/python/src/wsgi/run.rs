@@ -44,7 +44,7 @@ pub(crate) fn run(py: Attached<'_>, state: &Arc<State>, request: &Arc<Request>, 
     request.measured.application_start.store(start, Relaxed);
     // Asking costs two system calls.
     let cpu = (state.meter.is_recording() || events::is_wanted(py, state, Event::RequestFinished)).then(Cpu::of_thread).flatten();
-    let response = Response::new(request, state, head.header_only && request::environ(head, b"REQUEST_METHOD") != Some(b"GET"));
+    let response = Response::new(request, state, head.header_only, request::environ(head, b"REQUEST_METHOD") == Some(b"GET"));
     let outcome = match enter(py, state, request) {
         Ok(()) => call(py, state, request, head, &response, &application, seconds(start)),
         Err(exception) => Err(exception.into()),
