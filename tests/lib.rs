@@ -10,6 +10,7 @@ mod access;
 mod configtest;
 mod connections;
 mod daemon;
+mod differential;
 mod directives;
 mod dispatch;
 mod environ;

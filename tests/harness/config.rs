@@ -8,6 +8,7 @@ use std::process::Command;
 
 use super::error_log::Expected;
 use super::machine;
+use super::machine::UnderTest;
 use super::place::{self, Folder};
 use super::{Httpd, Mode, Mpm};
 
@@ -19,6 +20,7 @@ pub(crate) struct Builder {
     pub(super) expected: Expected,
     pub(super) environment: Vec<(String, String)>,
     mode: Option<Mode>,
+    side: UnderTest,
     mpm: Mpm,
     modules: BTreeSet<&'static str>,
     daemon_options: String,
@@ -46,6 +48,7 @@ impl Builder {
             expected: Expected::default(),
             environment: Vec::new(),
             mode,
+            side: machine::under_test(),
             mpm: Mpm::Event,
             modules: BTreeSet::from(["authz_core", "alias", "dir", "mime", "env", "setenvif"]),
             daemon_options: "threads=5".to_owned(),
@@ -149,6 +152,13 @@ impl Builder {
         self
     }
 
+    /// Loads the module of one side, whatever the rest of the suite runs against.
+    #[must_use]
+    pub(crate) fn side(mut self, side: UnderTest) -> Self {
+        self.side = side;
+        self
+    }
+
     /// Runs on another MPM than event.
     #[must_use]
     pub(crate) fn mpm(mut self, mpm: Mpm) -> Self {
@@ -240,7 +250,7 @@ impl Builder {
         for module in &self.modules {
             text.push_str(&format!("LoadModule {module}_module {modules}/mod_{module}.so\n"));
         }
-        text.push_str(&format!("LoadModule wsgi_module {}\n", machine::wsgi_module().display()));
+        text.push_str(&format!("LoadModule wsgi_module {}\n", machine::module_of(self.side).display()));
         text.push_str("LogFormat \"%h %t \\\"%r\\\" %>s %B\" plain\nCustomLog access.log plain\nTypesConfig /dev/null\n");
         text.push_str(match self.mpm {
             Mpm::Prefork => "StartServers 2\nMinSpareServers 1\nMaxSpareServers 4\nMaxRequestWorkers 60\nServerLimit 60\n",

@@ -86,11 +86,19 @@ pub(crate) fn httpd_modules() -> &'static Path {
 
 /// The module to load as `wsgi_module`.
 pub(crate) fn wsgi_module() -> &'static Path {
-    static MODULE: OnceLock<PathBuf> = OnceLock::new();
-    MODULE.get_or_init(|| match under_test() {
-        UnderTest::Ours => ours(),
-        UnderTest::Theirs => theirs(),
-    })
+    module_of(under_test())
+}
+
+/// The module of one side, for who compares both in one run.
+pub(crate) fn module_of(side: UnderTest) -> &'static Path {
+    static OURS: OnceLock<PathBuf> = OnceLock::new();
+    static THEIRS: OnceLock<PathBuf> = OnceLock::new();
+    match side {
+        UnderTest::Ours => OURS.get_or_init(ours),
+        UnderTest::Theirs => {
+            THEIRS.get_or_init(|| reference().expect("no mod_wsgi in .build/reference: 'make test-reference' puts it there"))
+        }
+    }
 }
 
 /// Our three files, copied to a folder that the server's user can reach: a checkout is often in a home directory that is closed to others.
@@ -119,13 +127,12 @@ pub(crate) fn built() -> PathBuf {
 }
 
 /// mod_wsgi's module in the virtual environment that `make test-reference` fills, or as `WSGI_REFERENCE` says.
-fn theirs() -> PathBuf {
+pub(crate) fn reference() -> Option<PathBuf> {
     if let Some(module) = std::env::var_os("WSGI_REFERENCE") {
-        return module.into();
+        return Some(module.into());
     }
     let lib = place::checkout().join(".build/reference/lib");
     let find = Command::new("find").arg(&lib).args(["-name", "mod_wsgi-py*.so"]).output().expect("find is on every Unix");
     let found = String::from_utf8(find.stdout).expect("the path of a checkout is text");
-    let module = found.lines().next().unwrap_or_else(|| panic!("no mod_wsgi in {}: 'make test-reference'", lib.display()));
-    module.into()
+    found.lines().next().map(PathBuf::from)
 }

@@ -18,7 +18,7 @@ pub(crate) use client::{Client, Request, Response};
 pub(crate) use config::Builder;
 pub(crate) use httpd::Httpd;
 pub(crate) use load::Load;
-pub(crate) use machine::{UnderTest, built, is_root, not_on_this_machine, server_ids, under_test, wsgi_module};
+pub(crate) use machine::{UnderTest, built, is_root, not_on_this_machine, reference, server_ids, under_test, wsgi_module};
 pub(crate) use place::{Folder, free_port, wait_until};
 pub(crate) use processes::Process;
 

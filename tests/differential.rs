@@ -1,0 +1,131 @@
+//! The differential suite: the same requests to mod_wsgi and to our module in one run, in both modes.
+//!
+//! What differs is listed with its reason in `differential/differences.rs`, of which `docs/answers.md` is made: a difference
+//! that is not listed fails the test, and so does a listed one that is gone. `WRITE_DOCS=1` writes the page.
+
+mod bodies;
+mod case;
+mod differences;
+mod outputs;
+mod requests;
+mod sites;
+mod transcript;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::harness::{Httpd, Mode, UnderTest, not_on_this_machine, reference, under_test};
+use case::Case;
+
+/// What both said to one case in one mode, where they do not agree.
+struct Difference {
+    case: String,
+    mode: Mode,
+    theirs: Vec<String>,
+    ours: Vec<String>,
+}
+
+#[test]
+fn both_modules_answer_alike() {
+    if under_test() == UnderTest::Theirs {
+        return;
+    }
+    if reference().is_none() {
+        return not_on_this_machine("mod_wsgi to compare with is not in .build/reference: 'make differential' puts it there");
+    }
+    let cases = cases();
+    let mut differences = Vec::new();
+    for mode in Mode::ALL {
+        let (theirs, ours) = std::thread::scope(|scope| {
+            let theirs = scope.spawn(|| run(UnderTest::Theirs, mode, &cases));
+            let ours = scope.spawn(|| run(UnderTest::Ours, mode, &cases));
+            (theirs.join().expect("it asserts nothing"), ours.join().expect("it asserts nothing"))
+        });
+        for ((case, theirs), ours) in cases.iter().zip(theirs).zip(ours) {
+            if std::env::var_os("CASES").is_some() {
+                println!("{} ({mode:?})\n--- theirs\n{}\n--- ours\n{}\n", case.name, theirs.join("\n"), ours.join("\n"));
+            }
+            if theirs != ours {
+                differences.push(Difference { case: case.name.clone(), mode, theirs, ours });
+            }
+        }
+    }
+    judge(&cases, &differences);
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = requests::cases();
+    cases.extend(bodies::cases());
+    cases.extend(outputs::cases());
+    let mut names = std::collections::HashSet::new();
+    for case in &cases {
+        assert!(names.insert(&case.name), "two cases are called {}", case.name);
+    }
+    if let Ok(part) = std::env::var("CASES") {
+        cases.retain(|case| case.name.contains(&part));
+    }
+    cases
+}
+
+/// Asks one server everything.
+fn run(side: UnderTest, mode: Mode, cases: &[Case]) -> Vec<Vec<String>> {
+    let server: Httpd = sites::server(side, mode);
+    cases.iter().map(|case| transcript::converse(&server, &case.octets(), case.then_shut, case.methods())).collect()
+}
+
+/// Fails where something differs that is not listed, or does not that is.
+fn judge(cases: &[Case], differences: &[Difference]) {
+    let mut used: BTreeMap<usize, Vec<&Difference>> = BTreeMap::new();
+    let mut unknown = String::new();
+    for difference in differences {
+        let mut left = Vec::new();
+        for line in changes(&difference.theirs, &difference.ours) {
+            match differences::find(&difference.case, difference.mode, &line) {
+                Some(number) => used.entry(number).or_default().push(difference),
+                None => left.push(line),
+            }
+        }
+        if !left.is_empty() {
+            unknown.push_str(&format!("\n{} ({:?})\n{}", difference.case, difference.mode, left.join("\n")));
+        }
+    }
+    assert!(unknown.is_empty(), "not listed in tests/differential/differences.rs:\n{unknown}\n");
+    if std::env::var_os("CASES").is_some() {
+        return;
+    }
+    for (number, known) in differences::KNOWN.iter().enumerate() {
+        assert!(used.contains_key(&number), "nothing differs any more by: {}", known.reason);
+    }
+    let page = differences::page(cases.len(), &used.iter().map(|(number, list)| (*number, names(list))).collect());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/answers.md");
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        std::fs::write(&path, &page).expect("the checkout is ours");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page, "docs/answers.md is not what was found: WRITE_DOCS=1 make differential writes it");
+}
+
+fn names(list: &[&Difference]) -> Vec<(String, Mode)> {
+    list.iter().map(|difference| (difference.case.clone(), difference.mode)).collect()
+}
+
+/// The lines that only one of them has: theirs with `-`, ours with `+`.
+fn changes(theirs: &[String], ours: &[String]) -> Vec<String> {
+    let only = |mark: &str, these: &[String], those: &[String]| -> Vec<String> {
+        let mut left = those.to_vec();
+        let mut found = Vec::new();
+        for line in these {
+            match left.iter().position(|other| other == line) {
+                Some(at) => drop(left.remove(at)),
+                None => found.push(format!("  {mark} {}", line.chars().take(300).collect::<String>())),
+            }
+        }
+        found
+    };
+    let mut lines = only("-", theirs, ours);
+    lines.extend(only("+", ours, theirs));
+    if lines.is_empty() {
+        lines.push("  the same lines in another order".to_owned());
+    }
+    lines
+}

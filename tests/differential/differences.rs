@@ -1,0 +1,265 @@
+//! Where our module answers otherwise than mod_wsgi, and why. `docs/answers.md` is made of this.
+
+use std::collections::BTreeMap;
+
+use crate::harness::Mode;
+
+/// A reason for answers to differ.
+pub(super) struct Known {
+    /// Which cases: their names begin with one of these, or hold it where it begins with `*`.
+    pub(super) cases: &'static [&'static str],
+    /// In which mode only.
+    pub(super) mode: Option<Mode>,
+    /// Which lines: those that hold one of these; all if there is none.
+    pub(super) lines: &'static [&'static str],
+    /// Why.
+    pub(super) reason: &'static str,
+}
+
+/// All of them; the first that fits a line is its reason.
+#[rustfmt::skip]
+pub(super) const KNOWN: &[Known] = &[
+    Known {
+        cases: &[""],
+        mode: None,
+        lines: &["- transfer-encoding: chunked", "+ content-length:"],
+        reason: "An answer that is complete before anything was sent has a Content-Length; mod_wsgi sends it in chunks.",
+    },
+    Known {
+        cases: &["output/", "around/"],
+        mode: Some(Mode::Daemon),
+        lines: &["mod_wsgi.connection_id"],
+        reason: "mod_wsgi.connection_id is there as soon as httpd has logged something of the connection, which mod_wsgi does later.",
+    },
+    Known {
+        cases: &["output/", "around/", "status/", "location/", "response/[('Location'"],
+        mode: None,
+        lines: &["REDIRECT_mod_wsgi.", "REDIRECT_HTTPS"],
+        reason: "mod_wsgi leaves its internals in the environ of an error document, as REDIRECT_mod_wsgi.*; ours leaves CGI's variables only.",
+    },
+    Known {
+        cases: &["location/200", "response/[('Location', '/"],
+        mode: Some(Mode::Daemon),
+        lines: &["| REDIRECT_"],
+        reason: "After an internal redirect (200 with a Location of this server) mod_wsgi shows the whole environ of the first request as REDIRECT_*; ours shows what httpd itself gives.",
+    },
+    Known {
+        cases: &["script/none"],
+        mode: Some(Mode::Embedded),
+        lines: &[],
+        reason: "A callable that is missing is an error of the server, 500 in both modes; mod_wsgi says 404 in embedded mode.",
+    },
+    Known {
+        cases: &["*-bytes=", "*-if-range", "around/conditional-range", "around/conditional-stream-range"],
+        mode: None,
+        lines: &["- HTTP/1.1 200", "+ HTTP/1.1 206", "+ HTTP/1.1 416", "content-", "| ", "etag", "accept-ranges"],
+        reason: "A Range that asks for a part of a complete answer gets it, by httpd's own rules, in both modes. mod_wsgi has this for files in embedded mode only.",
+    },
+    Known {
+        cases: &["file/length-long"],
+        mode: None,
+        lines: &[],
+        reason: "A Content-Length beyond the file's end: the client sees the answer cut short; mod_wsgi sends what lies in memory behind the file, or breaks off without an answer.",
+    },
+    Known {
+        cases: &["file/offset-behind"],
+        mode: None,
+        lines: &[],
+        reason: "A file whose position is behind its end is an empty answer; mod_wsgi gives no answer, 502, or a negative length.",
+    },
+    Known {
+        cases: &["head/head-auto-deflate", "head/head-off-deflate", "around/head-auto-deflate.test-304"],
+        mode: None,
+        lines: &["vary: Accept-Encoding", "content-encoding: gzip", "etag:"],
+        reason: "mod_deflate leaves an answer of few octets, or one that ends at once, as it is when it sees that it is complete; mod_wsgi flushes before the end, so it is compressed and Vary is set.",
+    },
+    Known {
+        cases: &["around/head-auto-deflate.test-cut-gzip", "around/head-auto-deflate.test-stream-gzip"],
+        mode: None,
+        lines: &["\\u{1f}"],
+        reason: "What mod_deflate makes of a stream depends on where it is flushed; ours flushes when there is nothing more to send at once. Cut short means that the last chunk is missing in either case.",
+    },
+    Known {
+        cases: &["line/http-1.0-keep-alive"],
+        mode: None,
+        lines: &[],
+        reason: "HTTP/1.0 with keep-alive keeps the connection, as the length of the answer is known.",
+    },
+    Known {
+        cases: &["*read(2**40)"],
+        mode: None,
+        lines: &[],
+        reason: "read() with a size beyond memory reads what there is; mod_wsgi raises MemoryError before it reads.",
+    },
+    Known {
+        cases: &["*read(2**70)", "start/status='200 OK', headers=[]", "output/write-keyword"],
+        mode: None,
+        lines: &["OverflowError", "takes no keyword arguments"],
+        reason: "The text of the OverflowError or TypeError is that of another function of Python's.",
+    },
+    Known {
+        cases: &["start/'200 ', []"],
+        mode: None,
+        lines: &[],
+        reason: "A status with a blank and no reason gets httpd's reason, as one without the blank does.",
+    },
+    Known {
+        cases: &["start/'099", "start/'000"],
+        mode: None,
+        lines: &[],
+        reason: "Status codes below 100 are refused by start_response.",
+    },
+    Known {
+        cases: &["start/'200 O\\x00K'", "start/'200 OK', [('A', 'b\\x00c')]", "start/'200 OK', [('A\\x00', 'b')]", "start/'200 OK', [('A:'", "start/'200 OK', [('\\xe9'", "start/'200 OK', [('A(b)'"],
+        mode: None,
+        lines: &[],
+        reason: "Header names that are no tokens, and NUL in a name, value or reason, are refused by start_response; mod_wsgi cuts at the NUL, or sends a broken answer.",
+    },
+    Known {
+        cases: &["start/'200 OK', [('A', 'b\\x01c')]", "start/'200 OK', [('A', 'b\\x7fc')]"],
+        mode: None,
+        lines: &[],
+        reason: "A control character in a header's value makes httpd answer 500; mod_wsgi's page is damaged.",
+    },
+    Known {
+        cases: &["start/twice"],
+        mode: None,
+        lines: &[],
+        reason: "A second start_response without exc_info raises, as PEP 3333 says.",
+    },
+    Known {
+        cases: &["status/10"],
+        mode: None,
+        lines: &[],
+        reason: "A status of 1xx has no body.",
+    },
+    Known {
+        cases: &["*-override"],
+        mode: Some(Mode::Embedded),
+        lines: &[],
+        reason: "WSGIErrorOverride holds in embedded mode as well.",
+    },
+    Known {
+        cases: &["status/600 Odd-override", "status/999 Odd-override"],
+        mode: Some(Mode::Daemon),
+        lines: &[],
+        reason: "WSGIErrorOverride holds for every status from 400 on; mod_wsgi passes those that httpd does not know.",
+    },
+    Known {
+        cases: &["response/[('Content-Length'"],
+        mode: None,
+        lines: &[],
+        reason: "Blanks around a Content-Length are forgiven, a plus sign or an empty one is not; mod_wsgi has it the other way round.",
+    },
+    Known {
+        cases: &["response/[('Transfer-Encoding'"],
+        mode: None,
+        lines: &[],
+        reason: "Transfer-Encoding is httpd's to say: the application's is dropped. mod_wsgi sends a body that no client can read.",
+    },
+    Known {
+        cases: &["result/"],
+        mode: Some(Mode::Embedded),
+        lines: &["- content-length: 0", "+ (cut short)"],
+        reason: "An empty answer with a Content-Length above zero is cut short; mod_wsgi sends zero instead in embedded mode.",
+    },
+    Known {
+        cases: &["result/", "output/", "around/"],
+        mode: Some(Mode::Daemon),
+        lines: &["+ (cut short)"],
+        reason: "An exception or a bad item while iterating cuts the answer short visibly; mod_wsgi completes it in daemon mode.",
+    },
+    Known {
+        cases: &["output/write-empty"],
+        mode: Some(Mode::Embedded),
+        lines: &["content-length: 0", "transfer-encoding"],
+        reason: "Headers sent by write(b'') have no length yet: chunks follow, or the end of the connection.",
+    },
+    Known {
+        cases: &["output/write-then-raise"],
+        mode: Some(Mode::Embedded),
+        lines: &[],
+        reason: "What write() has sent before an exception arrives and is cut short; mod_wsgi appends httpd's error page in embedded mode.",
+    },
+    Known {
+        cases: &["body/short", "body/chunked-", "body/limit"],
+        mode: Some(Mode::Daemon),
+        lines: &[],
+        reason: "A body that breaks off or is malformed is the client's mistake, 400; mod_wsgi says 500 in daemon mode.",
+    },
+    Known {
+        cases: &["body/expect-unread"],
+        mode: Some(Mode::Daemon),
+        lines: &[],
+        reason: "100 Continue is sent when the application reads; mod_wsgi sends it always in daemon mode.",
+    },
+    Known {
+        cases: &["status/200 Error"],
+        mode: Some(Mode::Daemon),
+        lines: &[],
+        reason: "The reason 'Error' is as good as any other; in daemon mode mod_wsgi takes it for a failure of its own.",
+    },
+    Known {
+        cases: &["response/[('X-A', ' ", "response/[('Content-Type'", "response/[('Last-Modified'"],
+        mode: Some(Mode::Daemon),
+        lines: &[],
+        reason: "Header values, Content-Type and Last-Modified are sent as given in both modes; mod_wsgi tidies and rewrites them in daemon mode.",
+    },
+    Known {
+        cases: &["response/[('X-A', '1')", "response/[('Link'", "response/[('Cache-Control'", "response/[('Vary'"],
+        mode: Some(Mode::Daemon),
+        lines: &[],
+        reason: "Repeated headers stay apart; mod_wsgi joins them in daemon mode.",
+    },
+    Known {
+        cases: &["response/[('Status'"],
+        mode: Some(Mode::Daemon),
+        lines: &[],
+        reason: "A header named Status is a header; in daemon mode mod_wsgi takes it for the status.",
+    },
+    Known {
+        cases: &["output/mod-wsgi-names"],
+        mode: None,
+        lines: &[],
+        reason: "The functions for metrics are not there yet (process_metrics, request_metrics, server_metrics, start_recording_metrics); mod_wsgi.implementation is ours.",
+    },
+];
+
+/// The reason for one line that differs in a case.
+pub(super) fn find(case: &str, mode: Mode, line: &str) -> Option<usize> {
+    let fits = |pattern: &&str| pattern.strip_prefix('*').map_or_else(|| case.starts_with(pattern), |part| case.contains(part));
+    KNOWN.iter().position(|known| {
+        known.cases.iter().any(fits)
+            && known.mode.is_none_or(|only| only == mode)
+            && (known.lines.is_empty() || known.lines.iter().any(|part| line.contains(part)))
+    })
+}
+
+/// The page of the documentation.
+pub(super) fn page(cases: usize, found: &BTreeMap<usize, Vec<(String, Mode)>>) -> String {
+    let mut text = format!(
+        "# Answers that differ from mod_wsgi's\n\n\
+         `make differential` sends {cases} requests to mod_wsgi 6.1.1 and to this module, in embedded and in daemon mode, and compares\n\
+         status, headers, body and environ. What differs, and why, is this; anything else that differs fails the test. The page is\n\
+         written by the test from `tests/differential/differences.rs`; the names in parentheses are those of the requests.\n\n"
+    );
+    for (number, list) in found {
+        let of = |mode: Mode| list.iter().any(|(_, one)| *one == mode);
+        let modes = match (of(Mode::Embedded), of(Mode::Daemon)) {
+            (true, true) => "both modes",
+            (true, false) => "embedded mode",
+            _ => "daemon mode",
+        };
+        let mut names: Vec<&str> = list.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let shown: Vec<String> = names
+            .iter()
+            .take(4)
+            .map(|name| format!("`{}`", name.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"")))
+            .collect();
+        let more = if names.len() > 4 { format!(" and {} more", names.len() - 4) } else { String::new() };
+        text.push_str(&format!("* {} *{modes}* ({}{more})\n", KNOWN[*number].reason, shown.join(", ")));
+    }
+    text
+}
