@@ -96,7 +96,9 @@ fn an_answer_has_a_length_or_chunks() {
     for mode in Mode::ALL {
         let httpd = output(mode).start();
         let mut client = httpd.connect();
-        assert_eq!(client.ask(&Request::get("/generator")).header("Transfer-Encoding"), Some("chunked"));
+        // A generator that has ended before anything was sent may get a length as well.
+        let answer = client.ask(&Request::get("/generator"));
+        assert!(answer.header("Transfer-Encoding").is_some() != answer.header("Content-Length").is_some(), "{mode:?}: {answer:?}");
         assert_eq!(client.ask(&Request::get("/exact")).header("Content-Length"), Some("6"));
         let old = httpd.connect().ask(&Request::get("/generator").old());
         assert_eq!((old.header("Transfer-Encoding"), old.text().as_str()), (None, "one two"), "HTTP/1.0 knows no chunks");
