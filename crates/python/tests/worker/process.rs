@@ -127,6 +127,8 @@ pub(crate) fn settings() -> WorkerSettings {
         identity: Identity { uid: None, gid: None, groups: None, chroot: None, cpu_priority: 0 },
         limits: Limits::default(),
         processes: 1,
+        min_processes: 1,
+        max_processes: 1,
         multiprocess: false,
         threads: 3,
         umask: None,
