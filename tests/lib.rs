@@ -33,3 +33,4 @@ mod privacy;
 mod reload;
 mod start_response;
 mod tidy;
+mod timeouts;

@@ -38,6 +38,12 @@ const PENDING: usize = 256 * 1024;
 /// How long a dead worker's cause is waited for: its supervisor reaps it at once.
 const CAUSE_WAIT: Duration = Duration::from_millis(250);
 
+/// How often a request is sent once more that no worker has begun: a script may change again while it waits for the new code.
+const ATTEMPTS: u32 = 9;
+
+/// The first pause between such attempts; each is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+
 /// How often a waiting request looks whether it waits in vain.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -58,6 +64,10 @@ pub(crate) fn serve<'r>(
     options: ResponseOptions,
 ) -> Result<Status, Refusal> {
     let group = find(request, name)?;
+    if group.is_service {
+        let what = format!("the daemon group '{}' runs a service script and takes no requests", group.name);
+        return Err(Refusal::new(&codes::SERVICE_GROUP, Status::SERVICE_UNAVAILABLE, what));
+    }
     owner::check(request.filename(), group.front.script_user.as_ref(), group.front.script_group.as_ref())?;
     if let Some(root) = &group.front.chroot {
         root::enter(request, root, &mut head)?;
@@ -249,7 +259,12 @@ impl<'g, 'r> Conversation<'g, 'r> {
             None => Route::Queue(connect(request, self.group)?),
         });
         let mut ending = self.converse(request);
-        if self.was_not_begun(&ending) {
+        for attempt in 0..ATTEMPTS {
+            if !self.was_not_begun(&ending) {
+                break;
+            }
+            // Whoever ends still takes what is in the queue, until it is empty: it is not to be fed with the same request for ever.
+            std::thread::sleep(if attempt == 0 { Duration::ZERO } else { FIRST_PAUSE * (1 << attempt) });
             // It goes to whoever is free next.
             self.sent = 0;
             self.file_sent = false;
@@ -262,14 +277,13 @@ impl<'g, 'r> Conversation<'g, 'r> {
 
     /// Whether the request is certain not to have been begun, and can be sent once more.
     fn was_not_begun(&self, ending: &Ending) -> bool {
-        let is_direct = matches!(self.route, Some(Route::Direct(_)));
-        if !is_direct || !self.can_repeat || self.began {
+        if !self.can_repeat || self.began {
             return false;
         }
         match ending {
             Ending::Closing => true,
             // A worker says in the counters what it executes before it does; one that ended without that has not read the request.
-            Ending::Dead => self.is_in_queue(),
+            Ending::Dead => matches!(self.route, Some(Route::Direct(_))) && self.is_in_queue(),
             _ => false,
         }
     }

@@ -50,6 +50,8 @@ pub(super) struct Served {
     pub(super) front: FrontSettings,
     /// `queue-timeout=`.
     pub(super) queue_timeout: Option<Duration>,
+    /// Whether it runs a service script.
+    pub(super) is_service: bool,
     /// `queue-limit=`: whether a full queue is an answer.
     pub(super) refuses_when_full: bool,
     /// `body-spool-limit=`, in octets.
@@ -253,6 +255,7 @@ fn start_group(
         counters,
         queue_timeout: Some(front.queue_timeout).filter(|timeout| !timeout.is_zero()),
         front,
+        is_service: threads == 0,
         refuses_when_full: group.options.queue_limit.is_some(),
         body_spool_limit: group.options.body_spool_limit.unwrap_or(SPOOL_LIMIT),
         response_spool_limit: group.options.response_spool_limit.unwrap_or(SPOOL_LIMIT),

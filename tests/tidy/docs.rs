@@ -48,7 +48,8 @@ fn each_log_code_is_documented() {
 # Codes of log lines
 
 Every line of level `warn` and above that this module writes begins with a code, `WSGI` and four digits. A code never changes its meaning.
-Numbers below 300 are mod_wsgi's, where the meaning is the same. Lines of level `info` and below have no code.
+Numbers below 300 are mod_wsgi's, where the meaning is the same. Of lines of level `info`, those have one that say
+why a process is replaced.
 
 The line says what happened this time: which file, group, process. This table says what the code means, and what to do.
 

@@ -217,6 +217,13 @@ impl Host {
         })
     }
 
+    /// Whether a request is for a script that has changed since it was loaded here; whoever wants to know of changes is told.
+    pub(crate) fn is_outdated(&self, head: &RequestHead<'_>) -> bool {
+        // Who cannot have a group has loaded nothing there either.
+        let group = self.group(head.application_group).ok().filter(|_| head.script_reloading);
+        group.is_some_and(|group| group.scripts.get(head.script, head.fold_case).is_outdated(&self.settings.reload, head.script_modified))
+    }
+
     /// Asks a script about a request, as [`Host::serve`] serves one.
     pub(crate) fn check(&self, thread: u32, question: &Question<'_>, exchange: &mut dyn Exchange) -> Answer {
         lend(exchange, |lent| Request::execute(thread, &question.head, lent, |request| access::ask(self, question, request)))

@@ -109,6 +109,12 @@ impl Script {
         self.load(group, reload).map(Some)
     }
 
+    /// Whether it is loaded and has changed since, which is reported; `seen` is the modification time that httpd saw just now.
+    pub(crate) fn is_outdated(&self, policy: &ReloadPolicy, seen: i64) -> bool {
+        let loaded = self.modified();
+        loaded != NOT_LOADED && seen != loaded && self.changed().is_some() && !self.needs_load(policy, true)
+    }
+
     fn needs_load(&self, policy: &ReloadPolicy, reloading: bool) -> bool {
         if self.modified.load(SeqCst) == NOT_LOADED {
             return true;

@@ -38,8 +38,9 @@ use sys::memory::{MemoryError, SharedWords};
 use sys::nix::errno::Errno;
 use wire::codes;
 use wire::control::{FromWorker, StopReason, ToWorker, WorkerSettings};
+use wire::head::RequestHead;
 use wire::log::Level;
-use wire::settings::{GroupSettings, Import};
+use wire::settings::{GroupSettings, Import, Reload};
 
 /// How long the supervisor may take to send the settings.
 const SETTINGS_TIME: Duration = Duration::from_secs(30);
@@ -177,6 +178,8 @@ fn serve(
     .map_err(os("cannot make an event descriptor"))?;
     let service = request::Service {
         serve: Box::new(|thread, head, exchange| host.serve(thread, head, exchange)),
+        outdated: (group.reload == Reload::Strict).then(|| Box::new(|head: &RequestHead<'_>| host.is_outdated(head)) as _),
+        leaving: request::Leaving::default(),
         leave: crate::python::release_this_thread,
         secret: group.secret,
         peers: group.peers.clone(),

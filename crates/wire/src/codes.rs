@@ -101,6 +101,9 @@ codes! {
     RESTART_INTERVAL = 327, Info, "A process has served for restart-interval: it is replaced.", "";
     SLOW_REQUEST = 328, Warn, "A request has run for longer than slow-request.", "the lines that follow say what its thread was doing";
 
+    NEVER_RENEWED = 329, Error, "A request waited for the new code of a script (reload=strict), and no process with it came.",
+        "see the lines before for why none could be started";
+
     // httpd's side: requests on their way.
     PYTHON_START = 1, Crit, "Python could not be started in an httpd child: its embedded requests are answered 500.", "";
     QUEUE_FULL = 116, Error, "The queue of a daemon group was full until connect-timeout.",
@@ -138,6 +141,8 @@ codes! {
     GROUP_DOWN = 343, Error, "A request is for a daemon group without workers.", "the reason stands further up in the error log, at WSGI0304";
     SUPERVISOR_DIED = 344, Error, "The supervisor of a daemon group has ended without having been told to.", "another one is started";
     GROUP_START = 345, Alert, "A daemon group could not be started.", "correct it and restart httpd; all other groups are served";
+    SERVICE_GROUP = 350, Error, "A request is for a daemon group that runs a service script (threads=0): it is answered 503.",
+        "give the URL another process group, or the group threads";
     GROUP_UNDEFINED = 347, Alert, "A directive names a daemon group that no WSGIDaemonProcess defines: httpd does not start.", "";
     NO_EFFECT_YET = 346, Warn, "A directive or option is understood and has no effect in this version.", "";
 

@@ -46,7 +46,7 @@ pub enum Kind {
     End = 23,
     /// To httpd: the response will not be complete; the payload is an [`Aborted`] octet.
     Aborted = 24,
-    /// To httpd: a kept connection takes no more requests. One that was sent over it, and not answered, has not been begun.
+    /// To httpd: the connection takes no more requests. One that was sent over it, and not answered, has not been begun.
     Closing = 25,
 }
 

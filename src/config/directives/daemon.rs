@@ -6,7 +6,6 @@ use super::{Apply, Context, Definition, DirectiveError, Effect, Site, switches_o
 use crate::config::group::{Group, GroupOptions};
 use crate::config::options::{Global, Mentions, Notice, ServerOptions};
 use crate::config::value::{Arguments, NoOption, text};
-use wire::settings::Reload;
 
 pub(super) const DAEMON_PROCESS: Definition = Definition {
     name: c"WSGIDaemonProcess",
@@ -48,15 +47,6 @@ fn read_option(
         Effect::NotYet(_) if switches_off(value) => {}
         Effect::NotYet(_) => mentions.note(Notice::not_yet(&subject, site.place())),
         Effect::Replaced(by) => mentions.note(Notice::replaced(&subject, by, site.place())),
-    }
-    // Two options work but for one of their values.
-    let lacks_effect = match name {
-        "threads" => options.threads == Some(0),
-        "reload" => options.reload == Some(Reload::Strict),
-        _ => false,
-    };
-    if lacks_effect {
-        mentions.note(Notice::not_yet(&format!("{name}={} of {}", text(value), site.directive), site.place()));
     }
     Ok(())
 }
@@ -189,14 +179,10 @@ mod tests {
     fn an_option_without_effect_is_told_once() {
         let mut reader = Reader::new();
         reader.read("WSGIDaemonProcess off deadlock-timeout=0 header-buffer-size=0 server-metrics=Off");
-        reader.read("WSGIDaemonProcess a inactivity-timeout=60").read("WSGIDaemonProcess b inactivity-timeout=30 threads=0 reload=switch");
+        reader
+            .read("WSGIDaemonProcess a header-buffer-size=9000")
+            .read("WSGIDaemonProcess b header-buffer-size=10000 threads=0 reload=strict");
         let texts: Vec<_> = reader.global.mentions.notices.iter().map(|notice| notice.text.as_str()).collect();
-        assert_eq!(
-            texts,
-            [
-                "inactivity-timeout= of WSGIDaemonProcess at test.conf:1 is checked and has no effect in this version",
-                "threads=0 of WSGIDaemonProcess at test.conf:1 is checked and has no effect in this version",
-            ]
-        );
+        assert_eq!(texts, ["header-buffer-size= of WSGIDaemonProcess at test.conf:1 is checked and has no effect in this version"]);
     }
 }

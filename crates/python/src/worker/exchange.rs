@@ -114,6 +114,12 @@ impl<'c> Frames<'c> {
         self.close();
     }
 
+    /// Tells httpd that it was not begun, and that others may take it.
+    pub(super) fn leave_to_others(mut self) {
+        push(&mut self.connection.pending, Kind::Closing, self.request, &[]);
+        self.close();
+    }
+
     fn abort(&mut self, reason: Aborted) {
         push(&mut self.connection.pending, Kind::Aborted, self.request, &[reason as u8]);
     }

@@ -9,6 +9,7 @@ use super::log;
 use super::offer::Offer;
 use super::watch::Signs;
 use crate::wsgi::exchange::{Exchange, Outcome};
+use parking_lot::{Condvar, Mutex};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -29,13 +30,27 @@ const HEAD_TIME: Duration = Duration::from_secs(5);
 /// Microseconds in the queue after which it is worth asking whether httpd still waits.
 const LONG_QUEUED: u64 = 50_000;
 
+/// How often a request that waits for new code looks whether the old is the new again.
+const RECHECK: Duration = Duration::from_millis(100);
+
 /// What serves a request: the host. Called on a request thread, with the thread's number, from 1.
 pub(super) type Serve = dyn Fn(u32, &RequestHead<'_>, &mut dyn Exchange) -> Outcome + Send + Sync;
+
+/// Whether a request is for a script that has changed.
+pub(super) type Outdated = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
+
+/// Becomes true once.
+#[derive(Default)]
+pub(super) struct Leaving(Mutex<bool>, Condvar);
 
 /// What all request threads of this worker share.
 pub(super) struct Service {
     /// The host.
     pub(super) serve: Box<Serve>,
+    /// Where old code must not answer (`reload=strict`): whether a request would be answered by it.
+    pub(super) outdated: Option<Box<Outdated>>,
+    /// Whether the worker takes no more requests, and what tells those who wait for that.
+    pub(super) leaving: Leaving,
     /// Called by each request thread before it ends: what the host keeps for it is given back while there is a Python.
     pub(super) leave: fn(),
     /// The group's secret.
@@ -110,6 +125,12 @@ enum NoRequest {
     /// It has waited for longer than it wants to.
     #[error("request has waited in the queue for longer than queue-timeout")]
     TooLate,
+    /// The worker runs old code, and leaves it to others.
+    #[error("the script has changed")]
+    Outdated,
+    /// The worker runs old code, and nobody comes who runs the new one.
+    #[error("the script has changed, and no process with the new code has come within socket-timeout")]
+    NeverRenewed,
     /// httpd waits no more.
     #[error("the connection was closed while it waited in the queue")]
     Abandoned,
@@ -188,6 +209,7 @@ impl Service {
 
     /// Says that none may any more.
     pub(super) fn close(&self) {
+        self.leaving.leave();
         self.with_slot(|slot| self.offer.close(slot));
     }
 
@@ -228,6 +250,21 @@ impl Service {
         let queued = sys::clock::epoch_micros().saturating_sub(head.queue_start);
         if head.queue_start > 0 && queued > LONG_QUEUED && sys::socket::is_closed(connection.socket()) {
             return Err(NoRequest::Abandoned);
+        }
+        self.wait_for_new_code(head)
+    }
+
+    /// Where old code must not answer, waits until others accept, and leaves the request to them. The script may also be put back.
+    fn wait_for_new_code(&self, head: &RequestHead<'_>) -> Result<(), NoRequest> {
+        let Some(outdated) = &self.outdated else { return Ok(()) };
+        let until = Instant::now() + self.timeout;
+        while outdated(head) {
+            if self.leaving.wait(RECHECK) {
+                return Err(NoRequest::Outdated);
+            }
+            if Instant::now() >= until {
+                return Err(NoRequest::NeverRenewed);
+            }
         }
         Ok(())
     }
@@ -296,6 +333,22 @@ impl Service {
     }
 }
 
+impl Leaving {
+    fn leave(&self) {
+        *self.0.lock() = true;
+        self.1.notify_all();
+    }
+
+    /// Waits at most `time`; whether it has become true.
+    fn wait(&self, time: Duration) -> bool {
+        let mut leaves = self.0.lock();
+        if !*leaves {
+            let _timed_out = self.1.wait_for(&mut leaves, time);
+        }
+        *leaves
+    }
+}
+
 /// Logs what came over a connection that holds no request, if it is worth a line.
 fn report(error: &NoRequest) {
     match error {
@@ -314,6 +367,12 @@ fn refuse(error: &NoRequest, number: u64, head: &RequestHead<'_>, connection: &m
             let code = &codes::QUEUE_TIMEOUT;
             frames.log(code.level, &code.line(format_args!("[script {}] {error}", head.filename.escape_ascii())));
             frames.refuse(Aborted::QueueTimeout);
+        }
+        NoRequest::Outdated => frames.leave_to_others(),
+        NoRequest::NeverRenewed => {
+            let code = &codes::NEVER_RENEWED;
+            frames.log(code.level, &code.line(format_args!("[script {}] {error}", head.filename.escape_ascii())));
+            frames.refuse(Aborted::Failed);
         }
         NoRequest::Secret => {
             // Whoever sends it has no log of ours to write to.

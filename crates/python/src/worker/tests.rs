@@ -6,7 +6,7 @@ mod httpd;
 
 use super::offer::Offer;
 use super::pool::Pool;
-use super::request::{Origin, Serve, Service, Turn};
+use super::request::{Leaving, Origin, Serve, Service, Turn};
 use crate::wsgi::exchange::{Exchange, Outcome, Push};
 use httpd::{Httpd, SECRET, head, request};
 use std::io::Write;
@@ -35,6 +35,8 @@ fn service(serve: Box<Serve>) -> Service {
         timeout: Duration::from_secs(5),
         counters: None,
         offer: Offer::new(2),
+        outdated: None,
+        leaving: Leaving::default(),
         maximum_requests: 0,
         request_timeout: None,
         signs: Arc::default(),

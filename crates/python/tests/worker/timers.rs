@@ -260,3 +260,29 @@ fn each_graceful_signal_asks_for_a_successor_with_its_reason() {
         assert!(worker.log().contains(&format!("reason: {}", reason.word())), "{}", worker.log());
     }
 }
+
+#[test]
+fn a_strict_group_leaves_requests_to_the_new_code() {
+    let folder = Folder::new();
+    let script = folder.write("hello.wsgi", HELLO);
+    let mut settings = settings();
+    settings.group.reload = wire::settings::Reload::Strict;
+    let mut worker = Worker::serving(folder, &settings);
+    assert_eq!(answer(ask(&worker, &script, b"")), ok(b"hello tests"));
+    let modified = loaded_at(&script);
+    worker.folder.write("hello.wsgi", "this is no Python");
+    let waits = ask(&worker, &script, b"");
+    assert!(matches!(message(&worker), FromWorker::Changed { .. }));
+    let file = std::fs::File::open(&script).expect("it is there");
+    let back = std::time::UNIX_EPOCH + Duration::from_micros(modified.unsigned_abs());
+    file.set_modified(back).expect("it is ours");
+    assert_eq!(answer(waits), ok(b"hello tests"), "the file that was loaded is back");
+
+    file.set_modified(back + SECOND).expect("it is ours");
+    let (mut waits, mut also_waits) = (ask(&worker, &script, b""), ask(&worker, &script, b"a body"));
+    std::thread::sleep(Duration::from_millis(300));
+    worker.send(&ToWorker::Drain(StopReason::ScriptReload));
+    assert_eq!(waits.rest(), [(Kind::Closing, Vec::new())]);
+    assert_eq!(also_waits.rest(), [(Kind::Closing, Vec::new())]);
+    worker.ends_in_order();
+}
