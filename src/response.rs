@@ -236,6 +236,8 @@ impl<'r> Response<'r> {
         match self.state {
             State::Waiting | State::Redirected(_) => status,
             State::Overridden(status) => Status::http(status),
+            // There is a head, and nobody has seen it yet.
+            State::Open if !self.passed && self.buffer.is_empty() && !self.is_spooled() => status,
             State::Open => self.cut_short(request),
         }
     }

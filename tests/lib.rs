@@ -21,6 +21,7 @@ mod groups;
 mod handlers;
 mod hello;
 mod homes;
+mod hostile;
 mod input;
 mod interpreters;
 mod lifecycle;

@@ -178,3 +178,23 @@ fn stopping_is_quick_when_nothing_runs() {
         assert!(began.elapsed() < Duration::from_secs(4), "{mode:?}: {:?}", began.elapsed());
     }
 }
+
+#[test]
+fn a_group_that_is_taken_away_finishes_what_it_has_begun() {
+    only_ours!("a restart of httpd ends what daemon processes execute after three seconds at most");
+    let httpd = Httpd::bare()
+        .with_app("sleep.wsgi")
+        .config("Include ${ROOT}/more*.conf\nWSGIScriptAlias / ${APPS}/sleep.wsgi")
+        .file("more.conf", "WSGIDaemonProcess one threads=2 display-name=%{GROUP}\nWSGIProcessGroup one\n")
+        .start();
+    httpd.get("/?0");
+    let mut client = httpd.connect();
+    client.request(&Request::get("/?4"));
+    assert!(!client.hears_within(Duration::from_millis(300)));
+    httpd.folder().write("more.conf", "WSGIDaemonProcess two threads=2 display-name=%{GROUP}\nWSGIProcessGroup two\n");
+    httpd.graceful();
+    assert!(client.hears_within(Duration::from_secs(8)), "{}", httpd.log().tail());
+    let gone = wait_until(Duration::from_secs(10), || httpd.workers("one").is_empty().then_some(()));
+    assert!(gone.is_some(), "the old group is still there: {:#?}", httpd.processes());
+    assert_eq!(httpd.get("/?0").status, 200);
+}

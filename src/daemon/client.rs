@@ -35,6 +35,9 @@ use wire::head::{Body, RequestHead, ResponseHead};
 /// How much of a body may wait for a worker that does not read it.
 const PENDING: usize = 256 * 1024;
 
+/// How many descriptors may have come before the frames that announce them.
+const DESCRIPTORS: usize = 16;
+
 /// How long a dead worker's cause is waited for: its supervisor reaps it at once.
 const CAUSE_WAIT: Duration = Duration::from_millis(250);
 
@@ -367,6 +370,9 @@ impl<'g, 'r> Conversation<'g, 'r> {
 
     /// Acts on what has come.
     fn take_parts(&mut self, request: &mut Request<'r>) -> Option<Ending> {
+        if self.files.len() > DESCRIPTORS {
+            return Some(Ending::Garbage(ProtocolError::Descriptors));
+        }
         loop {
             let part = match self.incoming.next() {
                 Ok(Some(part)) => part,

@@ -51,6 +51,9 @@ pub(super) enum ProtocolError {
     /// A head after the head, or a body before it.
     #[error("frame {0:?} out of order")]
     Order(Kind),
+    /// More descriptors than files were announced.
+    #[error("descriptors that no frame announces")]
+    Descriptors,
 }
 
 /// The buffer between the socket and the brigade.
@@ -61,6 +64,8 @@ pub(super) struct Incoming {
     body_left: usize,
     request: u64,
     has_head: bool,
+    has_begun: bool,
+    has_read: bool,
     /// A flush has come, and is told when nothing else is there: whoever lags behind a stream sends what has come as one.
     flush: bool,
 }
@@ -72,7 +77,7 @@ impl Incoming {
         if buffer.len() != SIZE {
             buffer = vec![0; SIZE];
         }
-        Self { buffer, start: 0, end: 0, body_left: 0, request, has_head: false, flush: false }
+        Self { buffer, start: 0, end: 0, body_left: 0, request, has_head: false, has_begun: false, has_read: false, flush: false }
     }
 
     /// The memory, for the next one.
@@ -140,6 +145,13 @@ impl Incoming {
             self.in_order(header.kind, !self.has_head)?;
             self.has_head = true;
         }
+        // Said once; again and again they would keep a thread of httpd's busy with nothing.
+        let is_first = match header.kind {
+            Kind::Began => !std::mem::replace(&mut self.has_begun, true),
+            Kind::ReadBody => !std::mem::replace(&mut self.has_read, true),
+            _ => true,
+        };
+        self.in_order(header.kind, is_first)?;
         let payload = &self.buffer[from..from + length];
         let first = payload.first().copied().unwrap_or(0);
         Ok(Some(match header.kind {

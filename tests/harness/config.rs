@@ -85,6 +85,15 @@ impl Builder {
         self
     }
 
+    /// Writes a program into the server's folder.
+    #[must_use]
+    pub(crate) fn program(self, name: &str, content: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.folder.write(name, content);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
+        self
+    }
+
     /// Copies a file of `conf-examples/scripts` to a folder of this server.
     #[must_use]
     pub(crate) fn example_script(self, name: &str, folder: &str) -> Self {
