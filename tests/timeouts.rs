@@ -74,9 +74,10 @@ fn a_deadlock_costs_its_requests_and_another_process_serves() {
     let httpd = with("threads=5 deadlock-timeout=2").allow_log("WSGI0325").allow_log("WSGI0146").allow_log("WSGI0147").start();
     let pid = httpd.get("/").text();
     let (answer, took) = timed(&httpd, "/?lock=60");
-    assert!(answer.status == 502 && took < 6 * SECOND, "{took:?} {answer:?}");
+    assert!(answer.status == 502 && took < 12 * SECOND, "{took:?} {answer:?}");
     wait_for_another(&httpd, &pid);
-    only_ours!("the log has no stacks");
+    only_ours!("a process whose lock is kept ends after deadlock-timeout and shutdown-timeout; the log has no stacks");
+    assert!(took < 5 * SECOND, "{took:?}");
     let line = httpd.log().wait_for("WSGI0325");
     assert!(line.contains("'GET /?lock=60'"), "{line}");
     httpd.log().wait_for("in keep_lock");
@@ -224,6 +225,7 @@ fn a_service_script_that_ends_is_run_again_after_a_pause() {
 
 #[test]
 fn a_strict_group_never_answers_with_old_code() {
+    only_ours!("there is no reload=, and requests fail while processes are replaced");
     let mut httpd = with("processes=2 threads=5 reload=strict").start();
     let load = Load::start(httpd.port(), 4, "/", |answer| answer.status == 200);
     for _ in 0..5 {

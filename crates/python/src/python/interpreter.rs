@@ -42,6 +42,9 @@ struct State {
 // SAFETY: the pointer is only compared, or given to CPython under the interpreter's lock.
 unsafe impl Send for State {}
 
+/// How long threads of the application's own that are just ending are waited for.
+const LAST_THREADS: Duration = Duration::from_millis(200);
+
 /// Which lock a sub-interpreter has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gil {
@@ -185,12 +188,13 @@ impl Interpreter {
         let Some(main) = self.main.as_ref() else { return Ok(()) };
         // The states are made while visits are still possible.
         let (Some(state), Some(main_state)) = (thread::state_for(self), thread::state_for(main)) else { return Err(EndError::Threads) };
+        let until = Instant::now() + patience;
         let closed = self.close(state, patience);
         let alone = thread::with_state(state, |py| {
             if closed.is_ok() {
                 self.delete_kept_states(state);
                 runtime::join_threads(py);
-                if self.wait_until_alone(py, state) {
+                if self.wait_until_alone(py, state, LAST_THREADS.min(until.saturating_duration_since(Instant::now()))) {
                     return true;
                 }
             }
@@ -229,9 +233,11 @@ impl Interpreter {
     }
 
     /// Whether no thread of the application is left, after a moment for those that are just ending.
-    fn wait_until_alone(&self, py: Attached<'_>, own: NonNull<ffi::PyThreadState>) -> bool {
+    fn wait_until_alone(&self, py: Attached<'_>, own: NonNull<ffi::PyThreadState>, patience: Duration) -> bool {
         let (Some(head), Some(next)) = (ffi::interpreter_thread_head(), ffi::thread_state_next()) else { return false };
-        for _ in 0..100 {
+        // By the clock: threads that never rest make each turn take as long as they like.
+        let deadline = Instant::now() + patience;
+        loop {
             // SAFETY: the interpreter is live and current; its list changes under its lock only.
             let others = unsafe {
                 let mut state = head(self.raw());
@@ -245,8 +251,10 @@ impl Interpreter {
             if !others {
                 return true;
             }
+            if Instant::now() >= deadline {
+                return false;
+            }
             py.detach(|| std::thread::sleep(Duration::from_millis(2)));
         }
-        false
     }
 }
