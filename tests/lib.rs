@@ -16,6 +16,7 @@ mod dispatch;
 mod environ;
 mod examples;
 mod files;
+mod frameworks;
 mod front_door;
 mod groups;
 mod handlers;
