@@ -28,8 +28,8 @@ fn ask(httpd: &Httpd, what: &str, number: usize) -> Response {
 fn child(httpd: &Httpd) -> (i32, usize) {
     let parent = httpd.parent();
     let is_httpd = |command: &str| command.contains("apache2") || command.contains("httpd");
-    let children = httpd.processes().into_iter().filter(|process| process.parent == parent.pid && is_httpd(&process.command));
-    let child = children.last().expect("httpd has a child");
+    let mut children = httpd.processes().into_iter().filter(|process| process.parent == parent.pid && is_httpd(&process.command));
+    let child = children.next_back().expect("httpd has a child");
     (child.pid, child.descriptors())
 }
 
