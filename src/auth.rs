@@ -163,6 +163,7 @@ pub(crate) fn head<'r>(
         ignore_activity: true,
         https: request.is_https(),
         header_only: request.header_only(),
+        wants_times: false,
         body: Body::Sent,
         request_start: request.start_micros(),
         queue_start: 0,

@@ -7,6 +7,7 @@ mod client;
 mod connections;
 mod group;
 mod incoming;
+mod loss;
 mod owner;
 mod root;
 

@@ -18,6 +18,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use wire::access::{Answer, Question};
 use wire::codes;
+use wire::frame::Times;
 use wire::head::{RequestHead, ResponseHead};
 use wire::host::{self, HostTable, Outcome, RequestPointer, ServerTable, TABLE_VERSION};
 use wire::log::Level;
@@ -196,6 +197,7 @@ pub(crate) fn serve(request: &mut Request<'_>, head: &RequestHead<'_>, options: 
     })?;
     let head = head.encode_onto(Vec::with_capacity(4096));
     let (response, input) = (Response::new(request, options), request.brigade());
+    response.begun_by(Times { pid: crate::server::pid(), begun: sys::clock::epoch_micros() });
     let mut lent = Lent { request, work: Work::Serve(Served { response, input, ended: false }) };
     let pointer: RequestPointer = (&raw mut lent).cast();
     // SAFETY: the pointer and the octets are valid until the call returns, and nothing else uses `lent` meanwhile.

@@ -1,7 +1,7 @@
 //! `mod_wsgi.so`: hosts Python web applications for Apache httpd. Knows httpd; contains no Python.
 //!
 //! The rooms in reading order: what the administrator wrote (`config`), httpd (`apache`), which application a request is for
-//! (`request`, `names`, `environ`), how it is answered (`response`), who may have it (`auth`), and the two ways to Python: `embedded` and `daemon`.
+//! (`request`, `names`, `environ`), how it is answered (`response`) and how long that took (`slow`), who may have it (`auth`), and the two ways to Python: `embedded` and `daemon`.
 
 #[cfg(panic = "abort")]
 compile_error!("a panic must cost one request, not the process: build with panic = \"unwind\"");
@@ -18,6 +18,8 @@ mod names;
 mod environ;
 
 mod response;
+
+mod slow;
 
 mod auth;
 

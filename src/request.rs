@@ -11,7 +11,9 @@ use crate::config::options::{ChildScript, Global, HandlerScript};
 use crate::config::settings::request::{RequestSettings, Source};
 use crate::names::{RequestFacts, split_path};
 use crate::response::ResponseOptions;
+use crate::slow::{self, Timeline};
 use crate::{auth, daemon, embedded, environ};
+use std::rc::Rc;
 use wire::access::{Answer, Ask, Question};
 use wire::codes::{self, Code};
 use wire::head::{Body, Pair, RequestHead};
@@ -68,10 +70,15 @@ pub(crate) fn handle(request: &mut Request<'_>) -> Status {
         (None, Some(alias)) => Source::Alias(alias),
         (None, None) => Source::File,
     };
-    match serve(request, handler, &RequestSettings::new(options, source), handler_script) {
+    let timeline = slow::timeline();
+    let status = match serve(request, handler, &RequestSettings::new(options, source), handler_script, timeline.clone()) {
         Ok(status) => status,
         Err(refusal) => refusal.report(request),
+    };
+    if let Some(timeline) = timeline {
+        timeline.report(request, status);
     }
+    status
 }
 
 fn serve<'r>(
@@ -79,6 +86,7 @@ fn serve<'r>(
     handler: &'r [u8],
     settings: &RequestSettings<'r>,
     handler_script: Option<&'r HandlerScript>,
+    timeline: Option<Rc<Timeline>>,
 ) -> Result<Status, Refusal> {
     environ::remove_ambiguous_headers(request);
     if handler_script.is_none() {
@@ -138,6 +146,7 @@ fn serve<'r>(
         ignore_activity: settings.ignore_activity,
         https,
         header_only: request.header_only(),
+        wants_times: timeline.is_some(),
         body: Body::Sent,
         request_start: request.start_micros(),
         queue_start: 0,
@@ -149,6 +158,7 @@ fn serve<'r>(
         sendfile: settings.enable_sendfile,
         internal_redirect: !is_embedded,
         spool_limit: 0,
+        timeline,
     };
     let status =
         if is_embedded { embedded::serve(request, &head, response) } else { daemon::serve(request, names.process_group, head, response) }?;

@@ -7,10 +7,13 @@ mod spool;
 use crate::apache::brigade::{Brigade, PassError, Tail};
 use crate::apache::request::Request;
 use crate::apache::status::Status;
+use crate::slow::Timeline;
 use spool::Spool;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::time::Duration;
 use sys::socket::{self, Readiness};
+use wire::frame::Times;
 use wire::head::ResponseHead;
 
 /// How much is collected before it is passed on although more is to follow at once.
@@ -34,7 +37,7 @@ pub(crate) struct Response<'r> {
 }
 
 /// What directives say of responses.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ResponseOptions {
     /// `WSGIErrorOverride`: httpd's own page for a status of 400 and more.
     pub(crate) error_override: bool,
@@ -44,6 +47,8 @@ pub(crate) struct ResponseOptions {
     pub(crate) internal_redirect: bool,
     /// `response-spool-limit=`: how much of a response is kept for a slow client, in octets; 0 lets the application wait for it.
     pub(crate) spool_limit: u64,
+    /// Where it is noted when what happens, if somebody wants to know (`WSGISlowRequests`).
+    pub(crate) timeline: Option<Rc<Timeline>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,8 +85,18 @@ impl<'r> Response<'r> {
         self.spool.as_ref().is_some_and(|spool| spool.len() >= self.options.spool_limit)
     }
 
+    /// Says who executes the request, and since when.
+    pub(crate) fn begun_by(&self, times: Times) {
+        if let Some(timeline) = &self.options.timeline {
+            timeline.begin(times);
+        }
+    }
+
     /// Takes the head. Nothing goes out yet.
     pub(crate) fn begin(&mut self, request: &mut Request<'r>, head: &ResponseHead<'_>) {
+        if let Some(timeline) = &self.options.timeline {
+            timeline.answer(head.status);
+        }
         let location = head.headers.iter().find(|pair| pair.name.eq_ignore_ascii_case(b"Location"));
         if let Some(pair) = location.filter(|pair| self.options.internal_redirect && head.status == 200 && pair.value.starts_with(b"/")) {
             self.state = State::Redirected(pair.value.to_vec());

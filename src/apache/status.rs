@@ -38,6 +38,11 @@ impl Status {
         Self(c_int::from(code))
     }
 
+    /// The HTTP status, if it is one.
+    pub(crate) fn code(self) -> Option<u16> {
+        u16::try_from(self.0).ok().filter(|code| (100..1000).contains(code))
+    }
+
     /// As C wants it.
     pub(super) fn raw(self) -> c_int {
         self.0

@@ -55,6 +55,8 @@ pub(crate) enum Effect {
     Works,
     /// It is checked and kept, and a warning at start-up says so: the issue with this number brings its effect.
     NotYet(u16),
+    /// It is checked, and a warning at start-up says with these words that it will do nothing: what for, and why.
+    Never(&'static str, &'static str),
     /// It is checked; the text says what stands in its place, at level info.
     Replaced(&'static str),
 }
@@ -135,6 +137,7 @@ impl Definition {
             Effect::Works => {}
             Effect::NotYet(_) if switches_off(raw.trim_ascii()) => {}
             Effect::NotYet(_) => mentions.note(Notice::not_yet(self.name(), site.place())),
+            Effect::Never(subject, why) => mentions.note(Notice::never(self.name(), subject, why, site.place())),
             Effect::Replaced(by) => mentions.note(Notice::replaced(self.name(), by, site.place())),
         }
     }

@@ -42,6 +42,12 @@ impl Notice {
         Self { is_warning: true, subject: subject.to_owned(), place, text }
     }
 
+    /// `name` has no effect, for the reason `why`; that is told once of all that is about `subject`.
+    pub(crate) fn never(name: &str, subject: &str, why: &str, place: Place) -> Self {
+        let text = format!("{name} at {place} is checked and has no effect: {why}");
+        Self { is_warning: true, subject: subject.to_owned(), place, text }
+    }
+
     /// `subject` has no effect because `by` stands in its place.
     pub(crate) fn replaced(subject: &str, by: &str, place: Place) -> Self {
         let text = format!("{subject} at {place} has no effect: {by}");

@@ -4,6 +4,7 @@ pub(crate) mod group;
 pub(crate) mod request;
 
 use super::options::{Block, Global, GroupMention, Place};
+use std::time::Duration;
 use wire::settings::{Import, InterpreterBlock, Octets, Python, Server};
 
 impl Global {
@@ -29,6 +30,11 @@ impl Global {
             has_telemetry: self.telemetry_service.is_some(),
             server,
         }
+    }
+
+    /// From when on a request is slow; `None` when none is.
+    pub(crate) fn slow_requests(&self) -> Option<Duration> {
+        self.slow_requests.filter(|seconds| *seconds > 0.0).map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     }
 
     /// What `<WSGIInterpreterOptions>` says for the processes of the group `name`, the empty name being embedded mode. What has more

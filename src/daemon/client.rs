@@ -10,6 +10,7 @@ use super::body::{BodyError, RequestBody, Taken};
 use super::connections::Kept;
 use super::group::{self, Served, Unusable};
 use super::incoming::{Incoming, Part, ProtocolError};
+use super::loss::{execution, what_happened};
 use super::{owner, root};
 use crate::apache::brigade::PassError;
 use crate::apache::log;
@@ -28,7 +29,7 @@ use sys::nix::errno::Errno;
 use sys::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sys::socket;
 use wire::codes;
-use wire::counters::{Cause, Counters, GroupState};
+use wire::counters::{Counters, GroupState};
 use wire::frame::{Aborted, HEADER, Header, Kind};
 use wire::head::{Body, RequestHead, ResponseHead};
 
@@ -37,9 +38,6 @@ const PENDING: usize = 256 * 1024;
 
 /// How many descriptors may have come before the frames that announce them.
 const DESCRIPTORS: usize = 16;
-
-/// How long a dead worker's cause is waited for: its supervisor reaps it at once.
-const CAUSE_WAIT: Duration = Duration::from_millis(250);
 
 /// How often a request is sent once more that no worker has begun: a script may change again while it waits for the new code.
 const ATTEMPTS: u32 = 9;
@@ -91,6 +89,9 @@ pub(crate) fn serve<'r>(
     };
     head.secret = group.secret;
     head.queue_start = epoch_micros();
+    if let Some(timeline) = &options.timeline {
+        timeline.hand_over(head.queue_start, &group.name);
+    }
     head.body = if body.is_held_back() { Body::OnDemand } else { Body::Sent };
     head.deadline = group.queue_timeout.map(|timeout| monotonic_micros() + u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2));
     let response = Response::new(request, options);
@@ -259,7 +260,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
         let direct = counters.and_then(|counters| self.group.connections.take(&counters));
         self.route = Some(match direct {
             Some(kept) => Route::Direct(kept),
-            None => Route::Queue(connect(request, self.group)?),
+            None => self.enter_queue(request)?,
         });
         let mut ending = self.converse(request);
         for attempt in 0..ATTEMPTS {
@@ -272,10 +273,18 @@ impl<'g, 'r> Conversation<'g, 'r> {
             self.sent = 0;
             self.file_sent = false;
             self.deaf = false;
-            self.route = Some(Route::Queue(connect(request, self.group)?));
+            self.route = Some(self.enter_queue(request)?);
             ending = self.converse(request);
         }
         self.conclude(request, ending)
+    }
+
+    fn enter_queue(&self, request: &Request<'r>) -> Result<Route, Refusal> {
+        let socket = connect(request, self.group)?;
+        if let Some(counters) = Counters::view(&self.group.counters) {
+            counters.count_queued();
+        }
+        Ok(Route::Queue(socket))
     }
 
     /// Whether the request is certain not to have been begun, and can be sent once more.
@@ -406,6 +415,11 @@ impl<'g, 'r> Conversation<'g, 'r> {
                     log::request(request, level, &String::from_utf8_lossy(line));
                     Ok(())
                 }
+                Part::Times(times) => {
+                    self.worker = Some(times.pid);
+                    self.response.begun_by(times);
+                    Ok(())
+                }
                 Part::End(kept) => return Some(Ending::Complete(kept)),
                 Part::Closing => return Some(Ending::Closing),
                 Part::Aborted(reason) => return Some(Ending::Aborted(reason)),
@@ -532,6 +546,9 @@ impl<'g, 'r> Conversation<'g, 'r> {
                 refuse(&codes::MALFORMED, Status::BAD_GATEWAY, what, response, request)
             }
             Ending::Dead | Ending::Closing => {
+                if let Some(times) = execution(group, number) {
+                    response.begun_by(times);
+                }
                 let what = what_happened(group, number, worker);
                 refuse(&codes::REQUEST_LOST, Status::BAD_GATEWAY, what, response, request)
             }
@@ -545,44 +562,4 @@ fn holds(file: &OwnedFd, octets: u64) -> bool {
     fstat(file).is_ok_and(|stat| {
         SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG && u64::try_from(stat.st_size).unwrap_or(0) >= octets
     })
-}
-
-/// Which worker died with the request, and how: the counters say who executed it, its supervisor how it ended.
-fn what_happened(group: &Served, number: u64, worker: Option<u32>) -> String {
-    let counters = Counters::view(&group.counters);
-    let pid = worker.or_else(|| counters.and_then(|counters| counters.worker_of(number)));
-    let Some((pid, counters)) = pid.zip(counters) else {
-        return format!("the worker of the daemon group '{}' that had this request is gone", group.name);
-    };
-    let until = Instant::now() + CAUSE_WAIT;
-    loop {
-        match counters.death_of(pid) {
-            Some(Cause::Signal(signal)) => {
-                let signal = sys::process::signal_name(signal);
-                return format!(
-                    "the worker (pid {pid}) of the daemon group '{}' was killed by {signal} while it executed this request",
-                    group.name
-                );
-            }
-            Some(Cause::OutOfMemory) => {
-                return format!(
-                    "the worker (pid {pid}) of the daemon group '{}' was killed by the kernel for lack of memory while it executed this request",
-                    group.name
-                );
-            }
-            Some(Cause::Exit(status)) => {
-                return format!(
-                    "the worker (pid {pid}) of the daemon group '{}' exited with status {status} while it executed this request",
-                    group.name
-                );
-            }
-            None if Instant::now() >= until => {
-                return format!(
-                    "the worker (pid {pid}) of the daemon group '{}' closed the connection while it executed this request",
-                    group.name
-                );
-            }
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    }
 }

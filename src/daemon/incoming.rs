@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use wire::frame::{Aborted, FileRange, FrameError, HEADER, Header, Kind};
+use wire::frame::{Aborted, FileRange, FrameError, HEADER, Header, Kind, Times};
 use wire::log::Level;
 
 /// The size of the buffer: a small answer fits whole.
@@ -28,6 +28,8 @@ pub(super) enum Part<'b> {
     File(FileRange),
     /// A line for the log.
     Log(Level, &'b [u8]),
+    /// Who executes the request, and since when.
+    Times(Times),
     /// The response is complete; whether the connection is kept.
     End(bool),
     /// The connection takes no more requests, and ours has not been begun.
@@ -167,6 +169,7 @@ impl Incoming {
                 self.in_order(header.kind, self.has_head)?;
                 Part::End(first == 1)
             }
+            Kind::Times => Part::Times(Times::decode(payload)?),
             Kind::Closing => Part::Closing,
             Kind::Aborted => Part::Aborted(Aborted::from_octet(first)),
             other => return Err(ProtocolError::Direction(other)),

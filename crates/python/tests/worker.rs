@@ -368,7 +368,7 @@ fn a_request_is_lost_with_its_worker_and_httpd_can_tell() {
     let script = folder
         .write("suicide.wsgi", "import os, signal\ndef application(environ, start_response):\n    os.kill(os.getpid(), signal.SIGKILL)\n");
     let mut worker = Worker::serving(folder, &settings());
-    Counters::view(&worker.words).expect("ours").worker(2).expect("a slot").reset(worker.pid.as_raw().unsigned_abs(), 1);
+    Counters::view(&worker.words).expect("ours").worker(2).expect("a slot").reset(worker.pid.as_raw().unsigned_abs(), 1, 0);
     let mut lost = ask(&worker, &script, b"");
     assert_eq!(lost.rest(), []);
     assert!(matches!(worker.wait(), WaitStatus::Signaled(_, Signal::SIGKILL, _)));

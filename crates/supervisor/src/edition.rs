@@ -136,7 +136,7 @@ mod tests {
         let slots: Vec<_> = (0..4).map(|_| edition.memory.free_slot(&[1])).collect();
         assert_eq!(slots, [Some(0), Some(2), Some(0), Some(2)]);
         assert_eq!(edition.memory.free_slot(&[0, 1, 2]), None);
-        Counters::view(&words).and_then(|counters| counters.worker(0)).expect("a slot").reset(std::process::id(), 1);
+        Counters::view(&words).and_then(|counters| counters.worker(0)).expect("a slot").reset(std::process::id(), 1, 0);
         assert_eq!(edition.memory.free_slot(&[1]), Some(2), "somebody who lives is in the first");
     }
 }

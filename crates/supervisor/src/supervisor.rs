@@ -14,6 +14,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use sys::clock::epoch_micros;
 use sys::control::{Channel, ChannelError};
 use sys::nix::errno::Errno;
 use sys::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -24,7 +25,7 @@ use sys::process::{Bounds, Program, SpawnError, pidfd, reap, spawn};
 use sys::socket::Readiness;
 use wire::codes;
 use wire::control::{CONTROL_FD, COUNTERS_FD, FromWorker, LISTENER_FD, ToSupervisor, ToWorker, WorkerSettings};
-use wire::counters::{Cause, GroupState};
+use wire::counters::{Cause, Counters, GroupState};
 use wire::log::Level;
 
 /// An editor writes in steps: a change counts when nothing more has come for this long.
@@ -254,13 +255,10 @@ impl Supervisor {
             }
             Action::RecordDeath(pid, cause) => {
                 // A child of httpd knows the counters it was given, whichever the worker had.
-                self.editions
-                    .values()
-                    .filter_map(|edition| edition.memory.counters())
-                    .for_each(|counters| counters.record_death(pid, cause));
+                self.counters().for_each(|counters| counters.record_death(pid, cause));
             }
             Action::SetState(state) => {
-                self.editions.values().filter_map(|edition| edition.memory.counters()).for_each(|counters| counters.set_state(state));
+                self.counters().for_each(|counters| counters.set_state(state));
             }
             Action::Watch(script) => {
                 if let Err(error) = self.watch.add(script) {
@@ -271,6 +269,11 @@ impl Supervisor {
             Action::Log(level, text) => self.log(level, &text),
             Action::Exit => self.ended = true,
         }
+    }
+
+    /// The counters of all editions: what concerns the group stands in each.
+    fn counters(&self) -> impl Iterator<Item = Counters<'_>> {
+        self.editions.values().filter_map(|edition| edition.memory.counters())
     }
 
     fn log(&self, level: Level, text: &str) {
@@ -349,7 +352,9 @@ impl Supervisor {
                 slot.inspect(|slot| slot.set_free(0));
             }
             let is_out_of_memory = ended.cause == Cause::Signal(Signal::SIGKILL as i32) && self.out_of_memory.has_struck();
-            self.handle(Event::Exited(worker, if is_out_of_memory { Cause::OutOfMemory } else { ended.cause }));
+            let cause = if is_out_of_memory { Cause::OutOfMemory } else { ended.cause };
+            self.counters().for_each(|counters| counters.count_end(cause));
+            self.handle(Event::Exited(worker, cause));
             self.forget_editions();
         }
     }
@@ -386,6 +391,9 @@ impl Supervisor {
 
     fn order(&mut self, id: WorkerId, order: Order) {
         let Some(worker) = self.workers.get(&id) else { return };
+        if let Order::Drain(reason) | Order::Stop(reason) = order {
+            self.counters().for_each(|counters| counters.count_stop(reason));
+        }
         let message = match order {
             Order::Wait => return,
             Order::Accept => ToWorker::Accept,
@@ -458,7 +466,7 @@ impl Supervisor {
         if let Some(counters) = edition.memory.counters() {
             counters.count_start();
             if let Some(slot) = counters.worker(slot) {
-                slot.reset(pid.as_raw().unsigned_abs(), start.generation);
+                slot.reset(pid.as_raw().unsigned_abs(), start.generation, epoch_micros());
             }
         }
         let message = ToWorker::Configure(Box::new(WorkerSettings {

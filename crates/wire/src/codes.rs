@@ -143,6 +143,8 @@ codes! {
     GROUP_START = 345, Alert, "A daemon group could not be started.", "correct it and restart httpd; all other groups are served";
     SERVICE_GROUP = 350, Error, "A request is for a daemon group that runs a service script (threads=0): it is answered 503.",
         "give the URL another process group, or the group threads";
+    SLOW = 351, Warn, "A request has taken longer than WSGISlowRequests allows.",
+        "'slow-request=' of its daemon group logs where such a request is";
     GROUP_UNDEFINED = 347, Alert, "A directive names a daemon group that no WSGIDaemonProcess defines: httpd does not start.", "";
     NO_EFFECT_YET = 346, Warn, "A directive or option is understood and has no effect in this version.", "";
 

@@ -120,6 +120,21 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    /// Every reason, in their order.
+    pub const ALL: [Self; 11] = [
+        Self::MaximumRequests,
+        Self::RequestTimeout,
+        Self::StartupTimeout,
+        Self::RestartInterval,
+        Self::DeadlockTimeout,
+        Self::InactivityTimeout,
+        Self::CpuTimeLimit,
+        Self::EvictionSignal,
+        Self::GracefulSignal,
+        Self::ShutdownSignal,
+        Self::ScriptReload,
+    ];
+
     /// The word of mod_wsgi's `shutdown_reason`.
     #[must_use]
     pub fn word(self) -> &'static str {

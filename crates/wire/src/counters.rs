@@ -1,18 +1,50 @@
 //! The layout of a group's shared counters: words of a memfd that workers and the supervisor write and httpd children read.
+//! [`Counters::snapshot`] is how figures are read; the rest is for those who write.
 //!
 //! They are for seeing, not for deciding: who scribbles over them hurts only the figures of its own group. Readers check every number
 //! against bounds. The view works on a slice of atomics; who maps the memory is elsewhere.
 
+mod snapshot;
+
+pub use snapshot::{GroupSnapshot, ThreadSnapshot, WorkerSnapshot};
+
+use crate::control::StopReason;
 use std::sync::atomic::{
     AtomicU64,
-    Ordering::{Relaxed, SeqCst},
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
 /// The number of the first word: says that this is our memory, and in which layout.
-pub const MAGIC: u64 = 0x6d6f_645f_7773_6731;
+pub const MAGIC: u64 = 0x6d6f_645f_7773_6732;
 
-const HEADER_WORDS: usize = 8;
-const WORKER_WORDS: usize = 8;
+/// The group's own words: the mark, the shape twice, the state, starts, deaths, then these.
+const HEADER_WORDS: usize = 32;
+const QUEUED: usize = 6;
+const TAKEN: usize = 7;
+const ENDED_BY_SIGNAL: usize = 8;
+const ENDED_WELL: usize = 9;
+const ENDED_BADLY: usize = 10;
+const OUT_OF_MEMORY: usize = 11;
+/// One word for each [`StopReason`].
+const STOPS: usize = 16;
+
+/// A worker's own words: pid, generation, requests that are over, free threads, then these.
+const WORKER_WORDS: usize = 16;
+const STARTED: usize = 4;
+const BUSY: usize = 5;
+const WAITED: usize = 6;
+const LONGEST_WAIT: usize = 7;
+const THINKING: usize = 8;
+/// One word for each class of status from 1xx on.
+const STATUSES: usize = 9;
+const UNANSWERED: usize = 14;
+
+/// A thread's words: the number of the request that it executes, or 0, then these, which stay until the next request.
+const THREAD_WORDS: usize = 4;
+const HANDED_OVER: usize = 1;
+const BEGUN: usize = 2;
+const ANSWERED: usize = 3;
+
 const DEATH_WORDS: usize = 4;
 const DEATHS: usize = 64;
 
@@ -32,10 +64,14 @@ impl Shape {
         Self { workers: processes.saturating_mul(3).saturating_add(4).min(4096), threads: threads.clamp(1, 65_533) }
     }
 
+    fn worker_words(self) -> usize {
+        WORKER_WORDS + self.threads as usize * THREAD_WORDS
+    }
+
     /// The size of the memory in words of eight octets.
     #[must_use]
     pub fn words(self) -> usize {
-        HEADER_WORDS + DEATHS * DEATH_WORDS + self.workers as usize * (WORKER_WORDS + self.threads as usize)
+        HEADER_WORDS + DEATHS * DEATH_WORDS + self.workers as usize * self.worker_words()
     }
 }
 
@@ -134,7 +170,41 @@ impl<'m> Counters<'m> {
         self.words[4].load(Relaxed)
     }
 
-    /// Records how the worker `pid` ended.
+    /// Counts a worker that was told to end, for this reason.
+    pub fn count_stop(&self, reason: StopReason) {
+        self.words[STOPS + reason as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts a worker that has ended, in order or not.
+    pub fn count_end(&self, cause: Cause) {
+        let total = match cause {
+            Cause::Signal(_) => ENDED_BY_SIGNAL,
+            Cause::OutOfMemory => OUT_OF_MEMORY,
+            Cause::Exit(0) => ENDED_WELL,
+            Cause::Exit(_) => ENDED_BADLY,
+        };
+        self.words[total].fetch_add(1, Relaxed);
+    }
+
+    /// Counts a request that was put into the group's queue.
+    pub fn count_queued(&self) {
+        self.words[QUEUED].fetch_add(1, Relaxed);
+    }
+
+    /// Counts a request that was taken out of the group's queue, still wanted or not.
+    pub fn count_taken(&self) {
+        self.words[TAKEN].fetch_add(1, Relaxed);
+    }
+
+    /// Says that the queue was seen empty: should somebody have died between an act and its count, that is made up for.
+    pub fn queue_is_empty(&self) {
+        let queued = self.words[QUEUED].load(Relaxed);
+        if self.words[TAKEN].load(Relaxed) != queued {
+            self.words[TAKEN].store(queued, Relaxed);
+        }
+    }
+
+    /// Records how the worker `pid` ended, for requests that it may have been executing.
     pub fn record_death(&self, pid: u32, cause: Cause) {
         let number = self.words[5].fetch_add(1, Relaxed);
         let slot = &self.words[HEADER_WORDS + (number as usize % DEATHS) * DEATH_WORDS..][..DEATH_WORDS];
@@ -145,7 +215,7 @@ impl<'m> Counters<'m> {
         };
         slot[1].store(kind, Relaxed);
         slot[2].store(u64::from(code.unsigned_abs()), Relaxed);
-        slot[0].store(u64::from(pid), std::sync::atomic::Ordering::Release);
+        slot[0].store(u64::from(pid), Release);
         // It takes nothing any more; its slot may stay unused for long.
         self.workers().filter(|(_, worker)| worker.pid() == u64::from(pid)).for_each(|(_, worker)| worker.set_free(0));
     }
@@ -154,7 +224,7 @@ impl<'m> Counters<'m> {
     #[must_use]
     pub fn death_of(&self, pid: u32) -> Option<Cause> {
         let ring = &self.words[HEADER_WORDS..HEADER_WORDS + DEATHS * DEATH_WORDS];
-        ring.chunks_exact(DEATH_WORDS).find(|slot| slot[0].load(std::sync::atomic::Ordering::Acquire) == u64::from(pid)).map(|slot| {
+        ring.chunks_exact(DEATH_WORDS).find(|slot| slot[0].load(Acquire) == u64::from(pid)).map(|slot| {
             let code = i32::try_from(slot[2].load(Relaxed) & 0xffff).unwrap_or(0);
             match slot[1].load(Relaxed) {
                 1 => Cause::Signal(code),
@@ -167,7 +237,7 @@ impl<'m> Counters<'m> {
     /// The slot of a worker.
     #[must_use]
     pub fn worker(&self, slot: u32) -> Option<WorkerSlot<'m>> {
-        let length = WORKER_WORDS + self.shape.threads as usize;
+        let length = self.shape.worker_words();
         let start = HEADER_WORDS + DEATHS * DEATH_WORDS + slot as usize * length;
         (slot < self.shape.workers).then(|| WorkerSlot { words: &self.words[start..start + length] })
     }
@@ -182,9 +252,19 @@ impl<'m> Counters<'m> {
     #[must_use]
     pub fn worker_of(&self, request: u64) -> Option<u32> {
         (0..self.shape.workers).filter_map(|slot| self.worker(slot)).find_map(|worker| {
-            let runs = worker.words[WORKER_WORDS..].iter().any(|word| word.load(Relaxed) == request);
+            let runs = worker.threads().any(|thread| thread[0].load(Relaxed) == request);
             if runs { u32::try_from(worker.words[0].load(Relaxed)).ok() } else { None }
         })
+    }
+
+    /// When the worker that executes `request` began it, in microseconds since the epoch.
+    #[must_use]
+    pub fn begun(&self, request: u64) -> Option<u64> {
+        let workers = (0..self.shape.workers).filter_map(|slot| self.worker(slot));
+        workers
+            .flat_map(|worker| worker.threads())
+            .find(|thread| thread[0].load(Relaxed) == request)
+            .map(|thread| thread[BEGUN].load(Relaxed))
     }
 }
 
@@ -194,12 +274,13 @@ pub struct WorkerSlot<'m> {
     words: &'m [AtomicU64],
 }
 
-impl WorkerSlot<'_> {
-    /// Takes the slot for a new worker.
-    pub fn reset(&self, pid: u32, generation: u64) {
+impl<'m> WorkerSlot<'m> {
+    /// Takes the slot for a new worker, which starts at `now`, in microseconds since the epoch.
+    pub fn reset(&self, pid: u32, generation: u64, now: u64) {
         for word in self.words {
             word.store(0, Relaxed);
         }
+        self.words[STARTED].store(now, Relaxed);
         self.words[1].store(generation, Relaxed);
         self.words[0].store(u64::from(pid), Relaxed);
     }
@@ -232,19 +313,50 @@ impl WorkerSlot<'_> {
         let _always = self.words[3].fetch_update(SeqCst, SeqCst, |free| Some(free.saturating_add(1).min(u64::from(threads))));
     }
 
-    /// Says that `thread` executes `request`.
-    pub fn begin(&self, thread: u32, request: u64) {
-        if let Some(word) = self.words.get(WORKER_WORDS + thread as usize) {
-            word.store(request, Relaxed);
+    /// Says that `thread` executes `request`, which httpd handed over at `handed_over`. Times are microseconds since the epoch.
+    pub fn begin(&self, thread: u32, request: u64, handed_over: u64, now: u64) {
+        let waited = if handed_over == 0 { 0 } else { now.saturating_sub(handed_over) };
+        self.words[WAITED].fetch_add(waited, Relaxed);
+        if waited > self.words[LONGEST_WAIT].load(Relaxed) {
+            self.words[LONGEST_WAIT].fetch_max(waited, Relaxed);
+        }
+        if let Some(words) = self.thread(thread) {
+            words[HANDED_OVER].store(handed_over, Relaxed);
+            words[BEGUN].store(now, Relaxed);
+            words[ANSWERED].store(0, Relaxed);
+            words[0].store(request, Release);
+        }
+    }
+
+    /// Says that the application of `thread` has given the head of its response, with this status.
+    pub fn answer(&self, thread: u32, status: u16, now: u64) {
+        if let Some(count) = usize::from(status / 100).checked_sub(1).filter(|class| *class < 5) {
+            self.words[STATUSES + count].fetch_add(1, Relaxed);
+        }
+        if let Some(words) = self.thread(thread) {
+            self.words[THINKING].fetch_add(now.saturating_sub(words[BEGUN].load(Relaxed)), Relaxed);
+            words[ANSWERED].store(now, Relaxed);
         }
     }
 
     /// Says that `thread` has finished, and counts the request.
-    pub fn finish(&self, thread: u32) {
-        if let Some(word) = self.words.get(WORKER_WORDS + thread as usize) {
-            word.store(0, Relaxed);
+    pub fn finish(&self, thread: u32, now: u64) {
+        if let Some(words) = self.thread(thread) {
+            self.words[BUSY].fetch_add(now.saturating_sub(words[BEGUN].load(Relaxed)), Relaxed);
+            if words[ANSWERED].load(Relaxed) == 0 {
+                self.words[UNANSWERED].fetch_add(1, Relaxed);
+            }
+            words[0].store(0, Relaxed);
         }
         self.words[2].fetch_add(1, Relaxed);
+    }
+
+    fn thread(&self, thread: u32) -> Option<&'m [AtomicU64]> {
+        self.words.get(WORKER_WORDS + thread as usize * THREAD_WORDS..)?.get(..THREAD_WORDS)
+    }
+
+    fn threads(&self) -> impl Iterator<Item = &'m [AtomicU64]> + use<'m> {
+        self.words[WORKER_WORDS..].chunks_exact(THREAD_WORDS)
     }
 
     /// Requests served.
@@ -256,7 +368,7 @@ impl WorkerSlot<'_> {
     /// Threads that execute a request now.
     #[must_use]
     pub fn busy(&self) -> usize {
-        self.words[WORKER_WORDS..].iter().filter(|word| word.load(Relaxed) != 0).count()
+        self.threads().filter(|thread| thread[0].load(Relaxed) != 0).count()
     }
 }
 
@@ -273,14 +385,14 @@ mod tests {
         let words = memory(Shape::new(2, 15));
         let counters = Counters::format(&words, Shape::new(2, 15)).expect("large enough");
         let slot = counters.worker(3).expect("a slot");
-        slot.reset(4711, 1);
+        slot.reset(4711, 1, 10);
         slot.set_free(15);
-        slot.begin(14, 99);
-        assert_eq!(counters.worker_of(99), Some(4711));
+        slot.begin(14, 99, 20, 30);
+        assert_eq!((counters.worker_of(99), counters.begun(99)), (Some(4711), Some(30)));
         counters.record_death(4711, Cause::Signal(9));
         assert_eq!(slot.free(), 0);
         assert_eq!(Counters::view(&words).expect("ours").death_of(4711), Some(Cause::Signal(9)));
-        slot.finish(14);
+        slot.finish(14, 40);
         assert_eq!((slot.busy(), slot.served()), (0, 1));
     }
 

@@ -48,6 +48,8 @@ pub enum Kind {
     Aborted = 24,
     /// To httpd: the connection takes no more requests. One that was sent over it, and not answered, has not been begun.
     Closing = 25,
+    /// To httpd: who executes the request, and since when; sent before its end to who wants to know. The payload is [`Times`].
+    Times = 26,
 }
 
 impl Kind {
@@ -68,6 +70,7 @@ impl Kind {
             23 => Self::End,
             24 => Self::Aborted,
             25 => Self::Closing,
+            26 => Self::Times,
             _ => return None,
         })
     }
@@ -190,6 +193,35 @@ pub fn push_log(buffer: &mut Vec<u8>, request: u64, level: crate::log::Level, te
     buffer.extend_from_slice(&text.as_bytes()[..end]);
 }
 
+/// Who executes a request, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// The worker's process.
+    pub pid: u32,
+    /// When it began the request, in microseconds since the epoch.
+    pub begun: u64,
+}
+
+impl Times {
+    /// The payload of these times.
+    #[must_use]
+    pub fn encode(self) -> [u8; 12] {
+        let mut octets = [0; 12];
+        octets[..4].copy_from_slice(&self.pid.to_le_bytes());
+        octets[4..].copy_from_slice(&self.begun.to_le_bytes());
+        octets
+    }
+
+    /// Reads times.
+    ///
+    /// # Errors
+    /// [`FrameError::Payload`] when the payload has another length.
+    pub fn decode(payload: &[u8]) -> Result<Self, FrameError> {
+        let [p0, p1, p2, p3, begun @ ..] = <[u8; 12]>::try_from(payload).map_err(|_| FrameError::Payload("times"))?;
+        Ok(Self { pid: u32::from_le_bytes([p0, p1, p2, p3]), begun: u64::from_le_bytes(begun) })
+    }
+}
+
 /// A part of a file, in octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileRange {
@@ -247,6 +279,13 @@ mod tests {
         let mut octets = Header { kind: Kind::End, length: 0, request: 1 }.encode();
         octets[5] = 99;
         assert_eq!(Header::decode(&octets), Err(FrameError::Version(99)));
+    }
+
+    #[test]
+    fn times_survive_the_wire() {
+        let times = Times { pid: 4711, begun: 1_700_000_000_000_000 };
+        assert_eq!(Times::decode(&times.encode()), Ok(times));
+        assert!(Times::decode(b"short").is_err());
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub struct RequestHead<'a> {
     pub https: bool,
     /// Whether the client sees no body (`HEAD`).
     pub header_only: bool,
+    /// Whether httpd wants to be told when the request was begun, by whom ([`crate::frame::Kind::Times`]).
+    pub wants_times: bool,
     /// How the body comes.
     pub body: Body,
     /// When httpd received the request: microseconds since the epoch.

@@ -46,6 +46,7 @@ fn read_option(
         Effect::Works => {}
         Effect::NotYet(_) if switches_off(value) => {}
         Effect::NotYet(_) => mentions.note(Notice::not_yet(&subject, site.place())),
+        Effect::Never(about, why) => mentions.note(Notice::never(&subject, about, why, site.place())),
         Effect::Replaced(by) => mentions.note(Notice::replaced(&subject, by, site.place())),
     }
     Ok(())

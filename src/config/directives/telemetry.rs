@@ -1,8 +1,12 @@
-//! What is measured and told: server metrics, slow requests, and mod_wsgi's telemetry.
+//! What is measured and told: server metrics, slow requests, and mod_wsgi's telemetry, which is not sent.
 
 use super::{Apply, Context, Definition, DirectiveError, Effect, Site};
 use crate::config::options::{Global, TelemetryService};
 use crate::config::value::{Arguments, number, text};
+
+/// Sending figures would be a protocol and a thread in each process, for a receiver that few have.
+const NOT_SENT: Effect =
+    Effect::Never("telemetry", "nothing is sent; WSGISlowRequests logs slow requests, and mod_wsgi.request_metrics() is for applications");
 
 pub(super) const SERVER_METRICS: Definition = Definition {
     name: c"WSGIServerMetrics",
@@ -18,24 +22,24 @@ pub(super) const SERVER_METRICS: Definition = Definition {
 pub(super) const TELEMETRY_SERVICE: Definition = Definition {
     name: c"WSGITelemetryService",
     context: Context::Global,
-    help: c"Where figures are reported: unix:/path [interval=seconds].",
-    effect: Effect::NotYet(5),
+    help: c"Where mod_wsgi reports figures, unix:/path [interval=seconds]: nothing is sent, and applications get none.",
+    effect: NOT_SENT,
     apply: Apply::Global(telemetry_service),
 };
 
 pub(super) const SLOW_REQUESTS: Definition = Definition {
     name: c"WSGISlowRequests",
     context: Context::Global,
-    help: c"Seconds from which on a request is told as slow; 0 tells none.",
-    effect: Effect::NotYet(5),
+    help: c"Seconds from which on a request is logged as slow; 0 logs none.",
+    effect: Effect::Works,
     apply: Apply::Global(slow_requests),
 };
 
 pub(super) const TELEMETRY_OPTIONS: Definition = Definition {
     name: c"WSGITelemetryOptions",
     context: Context::Global,
-    help: c"What else is reported: [+|-]CaptureUserAgent, None, All.",
-    effect: Effect::NotYet(5),
+    help: c"What else mod_wsgi would report: [+|-]CaptureUserAgent, None, All.",
+    effect: NOT_SENT,
     apply: Apply::Global(telemetry_options),
 };
 

@@ -9,7 +9,8 @@ use crate::wsgi::exchange::{Exchange, InputError, Outcome, OutputError, Push};
 use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
-use wire::frame::{Aborted, BODY_LIMIT, FileRange, HEAD_LIMIT, HEADER, Header, Kind, push, push_log};
+use wire::counters::WorkerSlot;
+use wire::frame::{Aborted, BODY_LIMIT, FileRange, HEAD_LIMIT, HEADER, Header, Kind, Times, push, push_log};
 use wire::head::{Body, ResponseHead};
 use wire::log::Level;
 
@@ -46,6 +47,10 @@ pub(super) struct Frames<'c> {
     cut: bool,
     /// Who wants to know that something is read or written.
     signs: Option<&'c Signs>,
+    /// Where this worker counts, and the number of the thread.
+    slot: Option<(WorkerSlot<'c>, u32)>,
+    /// Since when the request is executed, if httpd wants to be told.
+    times: Option<Times>,
     /// Where log lines go when httpd does not take them.
     log: fn(Level, &str),
 }
@@ -57,12 +62,22 @@ impl<'c> Frames<'c> {
             Body::Sent => Input::Frames,
             Body::OnDemand => Input::OnDemand,
         };
-        Self { connection, request, input, begun: false, headed: false, cut: false, signs: None, log }
+        Self { connection, request, input, begun: false, headed: false, cut: false, signs: None, slot: None, times: None, log }
     }
 
     /// Notes each read and write from now on.
     pub(super) fn notice(&mut self, signs: &'c Signs) {
         self.signs = Some(signs);
+    }
+
+    /// Counts the answer as that of a thread of this worker.
+    pub(super) fn count(&mut self, slot: WorkerSlot<'c>, thread: u32) {
+        self.slot = Some((slot, thread));
+    }
+
+    /// Tells httpd in the end since when the request has been executed.
+    pub(super) fn tell_times(&mut self, begun: u64) {
+        self.times = Some(Times { pid: std::process::id(), begun });
     }
 
     /// Tells httpd that the request is no longer waiting.
@@ -88,7 +103,7 @@ impl<'c> Frames<'c> {
         };
         let keeps = keeps && reason.is_none() && self.is_read_up();
         match reason {
-            None => push(&mut self.connection.pending, Kind::End, self.request, &[u8::from(keeps)]),
+            None => self.push_last(Kind::End, u8::from(keeps)),
             Some(reason) => self.abort(reason),
         }
         if keeps {
@@ -121,7 +136,14 @@ impl<'c> Frames<'c> {
     }
 
     fn abort(&mut self, reason: Aborted) {
-        push(&mut self.connection.pending, Kind::Aborted, self.request, &[reason as u8]);
+        self.push_last(Kind::Aborted, reason as u8);
+    }
+
+    fn push_last(&mut self, kind: Kind, payload: u8) {
+        if let Some(times) = self.times.take() {
+            push(&mut self.connection.pending, Kind::Times, self.request, &times.encode());
+        }
+        push(&mut self.connection.pending, kind, self.request, &[payload]);
     }
 
     fn close(&mut self) {
@@ -262,6 +284,9 @@ impl Exchange for Frames<'_> {
         pending[start..start + HEADER].copy_from_slice(&Header { kind: Kind::ResponseHead, length, request: self.request }.encode());
         self.connection.pending = pending;
         self.headed = true;
+        if let Some((slot, thread)) = &self.slot {
+            slot.answer(*thread, head.status, sys::clock::epoch_micros());
+        }
         Ok(())
     }
 

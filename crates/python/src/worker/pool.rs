@@ -198,10 +198,14 @@ impl Pool {
             match sys::socket::accepted(&self.listener) {
                 Ok(Some(connection)) => {
                     let connection = Private::new(connection);
+                    service.count_taken();
                     self.wake_for_more();
                     service.handle(turn, connection, Origin::Queue, &|| self.is_queued());
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    service.queue_is_empty();
+                    break;
+                }
                 Err(error) => self.pause(error),
             }
         }

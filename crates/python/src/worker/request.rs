@@ -286,7 +286,14 @@ impl Service {
         if !head.ignore_activity {
             frames.notice(&self.signs);
         }
-        self.with_slot(|slot| slot.begin(thread, number));
+        let now = sys::clock::epoch_micros();
+        if let Some(slot) = self.slot() {
+            slot.begin(thread, number, head.queue_start, now);
+            frames.count(slot, thread);
+        }
+        if head.wants_times {
+            frames.tell_times(now);
+        }
         if head.deadline.is_some() {
             frames.began();
         }
@@ -305,7 +312,7 @@ impl Service {
         self.go_on(turn, queued);
         let kept = frames.finish(outcome, origin == Origin::Direct && self.offer.is_open());
         // Afterwards: should we die before, httpd must not take the request for one that was not begun.
-        self.with_slot(|slot| slot.finish(thread));
+        self.with_slot(|slot| slot.finish(thread, sys::clock::epoch_micros()));
         self.count();
         kept
     }
@@ -326,10 +333,32 @@ impl Service {
 
     /// Does something with the worker's slot in the counters, if there is one.
     pub(super) fn with_slot(&self, work: impl FnOnce(WorkerSlot<'_>)) {
-        let slot = self.counters.as_ref().and_then(|(words, slot)| Counters::view(words)?.worker(*slot));
-        if let Some(slot) = slot {
+        if let Some(slot) = self.slot() {
             work(slot);
         }
+    }
+
+    fn slot(&self) -> Option<WorkerSlot<'_>> {
+        let (words, slot) = self.counters.as_ref()?;
+        Counters::view(words)?.worker(*slot)
+    }
+
+    /// Counts a connection that was taken from the group's queue.
+    pub(super) fn count_taken(&self) {
+        if let Some(counters) = self.group_counters() {
+            counters.count_taken();
+        }
+    }
+
+    /// Says that nothing was in the group's queue.
+    pub(super) fn queue_is_empty(&self) {
+        if let Some(counters) = self.group_counters() {
+            counters.queue_is_empty();
+        }
+    }
+
+    fn group_counters(&self) -> Option<Counters<'_>> {
+        self.counters.as_ref().and_then(|(words, _)| Counters::view(words))
     }
 }
 

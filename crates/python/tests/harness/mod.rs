@@ -253,6 +253,7 @@ impl Driver {
             ignore_activity: false,
             https: request.https,
             header_only: request.head_only,
+            wants_times: false,
             body: Body::Sent,
             request_start: 1_234_567_500_000,
             queue_start: 0,

@@ -103,6 +103,7 @@ pub(crate) fn head() -> RequestHead<'static> {
         ignore_activity: false,
         https: false,
         header_only: false,
+        wants_times: false,
         body: Body::Sent,
         request_start: 1,
         queue_start: sys::clock::epoch_micros(),
