@@ -5,7 +5,7 @@ use super::ffi;
 use super::interpreter::{EndError, Interpreter};
 use super::object::Object;
 use super::thread::{self, Attached};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -223,8 +223,21 @@ fn start_by_globals(settings: &StartSettings) -> Result<(), StartError> {
                 None => std::env::remove_var(name),
             }
         }
+        // What os.environ has copied of them meanwhile is not to reach the application's children.
+        let py = Attached::assume();
+        let restored = variables.iter().try_for_each(|(name, _, before)| restore_variable(py, name, before.as_deref()));
+        restored.map_err(|exception| StartError::Refused(exception.report(py).text))
     }
-    Ok(())
+}
+
+/// Gives a variable of `os.environ` the value it had before.
+fn restore_variable(py: Attached<'_>, name: &str, before: Option<&OsStr>) -> Result<(), Exception> {
+    let (environ, name) = (py.import(c"os")?.attr(py, c"environ")?, py.text(name)?);
+    match before {
+        Some(value) => environ.call_method(py, c"__setitem__", &[&name, &py.file_name(value.as_bytes())?]),
+        None => environ.call_method(py, c"pop", &[&name, &py.none()]),
+    }
+    .map(drop)
 }
 
 /// Whether the environment chooses the C locale, in which the python command switches to UTF-8.

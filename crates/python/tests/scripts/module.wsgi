@@ -1,5 +1,6 @@
 """Checks the mod_wsgi module and its surroundings."""
 import logging
+import os
 import signal
 import sys
 
@@ -22,6 +23,9 @@ def application(environ, start_response):
     handler = lambda *_: None
     assert signal.signal(signal.SIGTERM, handler) is handler and signal.getsignal(signal.SIGTERM) is before
     assert sys.path[0].endswith("/library") and "/library/nested" in "".join(sys.path), sys.path
+    assert sys.dont_write_bytecode and sys.flags.optimize == 0 and sys.flags.hash_randomization == 1, sys.flags
+    assert "ignore::ImportWarning" in sys.warnoptions and abs(sys.getswitchinterval() - 0.002) < 1e-6
+    assert os.environ.get("PYTHONHASHSEED") is None and os.environ.get("PYTHONWARNINGS") is None
     logger = logging.getLogger("test")
     logger.addHandler(mod_wsgi.LogHandler())
     logger.warning("a warning")
