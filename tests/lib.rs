@@ -11,6 +11,7 @@ mod configtest;
 mod connections;
 mod counters;
 mod daemon;
+mod demand;
 mod differential;
 mod directives;
 mod dispatch;

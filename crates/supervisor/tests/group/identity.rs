@@ -4,7 +4,7 @@ use crate::site::Site;
 use std::os::unix::fs::PermissionsExt;
 use sys::nix::unistd::{User, geteuid};
 use wire::counters::GroupState;
-use wire::settings::Identity;
+use wire::settings::{Identity, Limits};
 
 fn as_nobody() -> Option<(Site, u32)> {
     let user = User::from_name("nobody").ok().flatten().filter(|_| geteuid().is_root())?;
@@ -53,4 +53,68 @@ fn another_user_is_another_supervisors_work() {
     site.configure();
     site.wait_for_end();
     site.wait_for_log("has another user now");
+}
+
+/// The fields of `/proc/PID/status` that say who a process is and what it may.
+fn credentials(pid: u32) -> Vec<String> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    let wanted = ["Uid:", "Gid:", "Groups:", "NoNewPrivs:", "CapEff:"];
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    status.lines().filter(|line| wanted.iter().any(|name| line.starts_with(name))).map(words).collect()
+}
+
+#[test]
+fn a_worker_is_nobody_else_and_may_nothing_else() {
+    let Some((mut site, uid)) = as_nobody() else { return };
+    site.settings.identity.gid = Some(12);
+    site.settings.identity.groups = Some(vec![7, 8]);
+    site.settings.umask = Some(0o027);
+    site.settings.limits = Limits { cpu_time: 100, memory: 1 << 30, virtual_memory: 8 << 30 };
+    site.configure();
+    let pid = site.request("where").expect("an answer").pid;
+    let ids = |id: u32| format!("{id} {id} {id} {id}");
+    let expected = [
+        format!("Uid: {}", ids(uid)),
+        format!("Gid: {}", ids(12)),
+        "Groups: 7 8 12".into(),
+        "CapEff: 0000000000000000".into(),
+        "NoNewPrivs: 1".into(),
+    ];
+    assert_eq!(credentials(pid), expected);
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("it lives");
+    // A hard limit on processor time is behind the soft one, so that there is time for an end in order.
+    for (name, values) in
+        [("Max cpu time", "100 103 seconds"), ("Max data size", "1073741824 1073741824"), ("Max address space", "8589934592 8589934592")]
+    {
+        let line = limits.lines().find(|line| line.starts_with(name)).expect("proc(5)");
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(line.starts_with(&format!("{name} {values}")), "{line}");
+    }
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    assert!(status.lines().any(|line| line.split_whitespace().eq(["Umask:", "0027"])), "{status}");
+}
+
+#[test]
+fn a_worker_under_another_root_directory_sees_nothing_else() {
+    let Some((mut site, uid)) = as_nobody() else { return };
+    let root = site.path("jail");
+    let fake = site.path("python3");
+    std::fs::create_dir(&root).expect("created");
+    let needed = std::process::Command::new("ldd").arg(&fake).output().expect("ldd is there wherever cc is").stdout;
+    let libraries = String::from_utf8_lossy(&needed).into_owned();
+    for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
+        let copy = root.join(&library[1..]);
+        std::fs::create_dir_all(copy.parent().expect("below the root")).expect("created");
+        std::fs::copy(library, copy).expect("copied");
+    }
+    std::fs::copy(&fake, root.join("python3")).expect("copied");
+    std::fs::write(root.join("host"), "ok").expect("written");
+    site.settings.identity.chroot = Some(root.clone().into_os_string().into_encoded_bytes().into());
+    site.settings.interpreter = b"/python3".to_vec().into();
+    site.settings.host = b"/host".to_vec().into();
+    site.configure();
+    let answer = site.request("where").expect("an answer");
+    assert_eq!(answer.text, format!("{uid} /"));
+    let seen = std::fs::read_link(format!("/proc/{}/root", answer.pid)).expect("root may look");
+    assert_eq!(seen, root.canonicalize().expect("there"));
 }
