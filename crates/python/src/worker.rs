@@ -262,7 +262,7 @@ fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, signs: &Arc<watc
         multithread: group.threads != 1,
         multiprocess: group.multiprocess,
         run_once: group.threads == 1 && group.maximum_requests == 1,
-        maximum_processes: group.processes,
+        maximum_processes: group.max_processes,
         threads_per_process: group.threads,
         reload: ReloadPolicy::Report(Box::new(move |script, modified| {
             if told.lock().insert(script.to_vec(), modified) != Some(modified) {
