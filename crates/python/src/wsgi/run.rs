@@ -177,12 +177,20 @@ fn failed(py: Attached<'_>, state: &State, request: &Request, head: &RequestHead
         request.log(py, Level::Debug, &request.marked(&format!("response not completed: {}", exception.value().to_text(py))));
         return broken;
     }
-    if exception.value().is_instance(py, &state.request_timeout) {
-        request.log(py, Level::Info, &request.marked("Request interrupted by RequestTimeout."));
+    if is_interruption(py, state, request, &exception) {
         return if response.is_sent() { Outcome::Truncated } else { Outcome::TimedOut };
     }
     tell(py, state, request, head, &exception);
     if response.is_sent() { Outcome::Truncated } else { Outcome::Failed }
+}
+
+/// Whether the application was interrupted (`interrupt-timeout`), which is no fault of the place where it was, and told elsewhere.
+fn is_interruption(py: Attached<'_>, state: &State, request: &Request, exception: &Exception) -> bool {
+    let is_one = exception.value().is_instance(py, &state.request_timeout);
+    if is_one {
+        request.log(py, Level::Info, &request.marked("Request interrupted by RequestTimeout."));
+    }
+    is_one
 }
 
 fn tell(py: Attached<'_>, state: &State, request: &Request, head: &RequestHead<'_>, exception: &Exception) {
@@ -200,7 +208,9 @@ fn close(py: Attached<'_>, state: &State, request: &Request, head: &RequestHead<
     match result.optional_attr(py, &state.close) {
         Ok(None) => {}
         Ok(Some(close)) => {
-            if let Err(exception) = close.call(py, &[]) {
+            if let Err(exception) = close.call(py, &[])
+                && !is_interruption(py, state, request, &exception)
+            {
                 tell(py, state, request, head, &exception);
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::httpd::Httpd;
 use crate::process::{Folder, Worker, import, settings};
-use crate::{HELLO, answer, ask, ok};
+use crate::{HELLO, answer, ask, ask_in, ok};
 use std::time::{Duration, Instant};
 use sys::nix::sys::signal::{Signal, kill};
 use sys::nix::sys::wait::WaitStatus;
@@ -43,12 +43,16 @@ fn a_request_that_is_interrupted_is_answered_504_and_the_process_lives() {
     settings.group.timeouts.request = SECOND;
     settings.group.timeouts.interrupt = 5 * SECOND;
     settings.group.threads = 15;
+    settings.group.uses_global = true;
     let mut worker = Worker::serving(folder, &settings);
-    let start = Instant::now();
-    assert_eq!(ask(&worker, &script, b"wait").aborted(), Aborted::RequestTimeout);
-    let took = start.elapsed();
-    assert!(took >= SECOND && took < SECOND + Duration::from_millis(400), "{took:?}");
-    assert_eq!(answer(ask(&worker, &script, b"")), ok(b"done"));
+    for group in [&b""[..], b"second"] {
+        assert_eq!(answer(ask_in(&worker, group, &script, b"")), ok(b"done"));
+        let start = Instant::now();
+        assert_eq!(ask_in(&worker, group, &script, b"wait").aborted(), Aborted::RequestTimeout);
+        let took = start.elapsed();
+        assert!(took >= SECOND && took < SECOND + Duration::from_millis(400), "{took:?}");
+        assert_eq!(answer(ask_in(&worker, group, &script, b"")), ok(b"done"));
+    }
     let log = worker.log();
     assert!(log.contains("WSGI0323: daemon process 'tests' (pid ") && log.contains("executes 'POST "), "{log}");
     assert!(log.contains("line 3, in wait"), "{log}");
