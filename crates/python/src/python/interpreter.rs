@@ -119,8 +119,8 @@ impl Interpreter {
         };
         let (Some(raw), Some(state)) = (NonNull::new(raw), NonNull::new(state)) else { return Err(InterpreterError::Refused) };
         let interpreter = Arc::new(Self::new(raw, Some(Arc::clone(main))));
-        // CPython 3.11 aborts when a sub-interpreter without any state gets a new one, so the first stays there.
-        let origin = if runtime::version() == (3, 11) { Origin::Initial } else { Origin::New };
+        // CPython 3.11 and 3.12 abort when a sub-interpreter without any state gets a new one, so the first stays there.
+        let origin = if matches!(runtime::version(), (3, 11 | 12)) { Origin::Initial } else { Origin::New };
         thread::adopt(&interpreter, state, origin);
         Ok(interpreter)
     }
