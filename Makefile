@@ -48,6 +48,11 @@ test: build $(REFERENCE)/ready ## Run all tests: unit tests of every crate, then
 	@scripts/packages run test
 	MOD_WSGI_BUILT=$(abspath $(RELEASE)) $(CARGO) test --workspace --no-fail-fast -- --test-threads $(TEST_THREADS)
 
+.PHONY: matrix
+matrix: build ## Run the suite on each Python of this machine from 3.10 on (PYTHONS= names interpreters), with one and the same build
+	@scripts/packages run test
+	@CARGO=$(CARGO) TEST_THREADS=$(TEST_THREADS) scripts/matrix $(RELEASE)
+
 .PHONY: test-reference
 test-reference: cargo $(REFERENCE)/ready ## Run the suite against mod_wsgi 6.1.1 and list the known differences
 	WSGI_UNDER_TEST=theirs $(CARGO) test --test suite -- --test-threads $(TEST_THREADS) 2>&1 | tee .build/reference.log

@@ -58,3 +58,18 @@ fn another_version_of_python_serves_all_that_the_usual_one_does() {
     assert_eq!(httpd.get("/out/generator").text(), "one two");
     assert_eq!(httpd.ask(&crate::harness::Request::post("/in/lines", b"a\nb")).text(), "[b'a\\n', b'b']\n[]\n");
 }
+
+#[test]
+fn the_suite_runs_on_the_python_it_is_told_to() {
+    let Some(python) = python::chosen() else { return };
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode).app("whoami.wsgi").start();
+        let (major, minor) = python::version(python)
+            .and_then(|version| {
+                let (major, minor) = version.split_once('.')?;
+                Some((major.to_owned(), minor.trim_end_matches('t').to_owned()))
+            })
+            .expect("it can be run");
+        assert_eq!(httpd.get("/").facts().get("version"), format!("({major}, {minor})"), "{mode:?}");
+    }
+}

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::error_log::Expected;
-use super::machine;
-use super::machine::UnderTest;
+use super::machine::{self, UnderTest};
 use super::place::{self, Folder};
+use super::python;
 use super::{Httpd, Mode, Mpm};
 
 /// An httpd that is being described.
@@ -244,6 +244,11 @@ impl Builder {
         self.folder.write("httpd.conf", &self.text())
     }
 
+    /// Whether the test says itself which Python the server's is.
+    fn chooses_python(&self) -> bool {
+        [&self.preamble, &self.body].iter().any(|text| text.contains("WSGIPythonHome"))
+    }
+
     fn text(&self) -> String {
         let root = self.folder.path().display();
         let port = self.port;
@@ -273,6 +278,9 @@ impl Builder {
         text.push_str("WSGISocketPrefix run/wsgi\nDocumentRoot ${ROOT}/htdocs\n");
         text.push_str("<Directory />\n    Require all denied\n    AllowOverride None\n</Directory>\n");
         text.push_str("<Directory ${ROOT}/htdocs>\n    Require all granted\n</Directory>\n<Directory ${APPS}>\n    Require all granted\n</Directory>\n");
+        if let Some(home) = python::chosen().filter(|_| machine::under_test() == UnderTest::Ours && !self.chooses_python()) {
+            text.push_str(&format!("WSGIPythonHome {}\n", home.display()));
+        }
         text.push_str(&self.preamble);
         if self.mode == Some(Mode::Daemon) {
             text.push_str(&format!("WSGIDaemonProcess test {}\nWSGIProcessGroup test\n", self.daemon_options));

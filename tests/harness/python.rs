@@ -3,26 +3,45 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use super::place;
 
-/// The interpreter that everything runs on unless said otherwise.
-pub(crate) const PYTHON: &str = "/usr/bin/python3";
+/// The interpreter that the tests are about when nothing else is said.
+const DEFAULT: &str = "/usr/bin/python3";
+
+/// The interpreter that everything runs on unless a test says otherwise: `WSGI_TEST_PYTHON` names another one (`make matrix`).
+fn usual() -> &'static Path {
+    static USUAL: OnceLock<PathBuf> = OnceLock::new();
+    USUAL.get_or_init(|| chosen().map_or_else(|| DEFAULT.into(), Path::to_owned))
+}
+
+/// What `WSGI_TEST_PYTHON` names, where the server's user can run it: for `WSGIPythonHome`.
+pub(crate) fn chosen() -> Option<&'static Path> {
+    static CHOSEN: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let chosen = CHOSEN.get_or_init(|| {
+        let python = PathBuf::from(std::env::var_os("WSGI_TEST_PYTHON")?);
+        let version = version(&python).unwrap_or_else(|| panic!("WSGI_TEST_PYTHON={} cannot be run", python.display()));
+        let prefix = python.parent().and_then(Path::parent).expect("an interpreter lies in PREFIX/bin");
+        Some(reachable(prefix, &version).join("bin").join(format!("python{version}")))
+    });
+    chosen.as_deref()
+}
 
 /// A virtual environment with these packages, made once and kept for later runs, where the server's user can reach it.
 pub(crate) fn venv(name: &str, packages: &[&str]) -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     // Tests that share one wait for the first of them; a failure there is a failure here.
     let _alone = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let home = place::shared().join("venvs").join(name);
+    let version = version(usual()).expect("the interpreter can be run");
+    let home = place::shared().join("venvs").join(version).join(name);
     let stamp = home.join("packages.txt");
     let wanted = packages.join(" ");
     if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
         return home;
     }
     drop(std::fs::remove_dir_all(&home));
-    run(Command::new(PYTHON).args(["-m", "venv"]).arg(&home));
+    run(Command::new(usual()).args(["-m", "venv"]).arg(&home));
     if !packages.is_empty() {
         run(Command::new(home.join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
@@ -51,9 +70,9 @@ pub(crate) fn run(command: &mut Command) -> String {
     text
 }
 
-/// A Python of another version than [`PYTHON`], at least 3.10, which the server's user can run: its prefix and version.
+/// A Python of another version than the usual one, at least 3.10, which the server's user can run: its prefix and version.
 pub(crate) fn another() -> Option<(PathBuf, String)> {
-    let usual = version(Path::new(PYTHON))?;
+    let usual = version(usual())?;
     let prefixes = installed_prefixes();
     let mut seen = HashSet::new();
     prefixes.into_iter().rev().find_map(|prefix| {
@@ -74,9 +93,9 @@ fn installed_prefixes() -> Vec<PathBuf> {
     prefixes
 }
 
-/// Major and minor version of an interpreter, such as "3.12".
-fn version(python: &Path) -> Option<String> {
-    let code = "import sys; print('%d.%d' % sys.version_info[:2])";
+/// Major and minor version of an interpreter, such as "3.12", or "3.14t" of a free-threaded one.
+pub(crate) fn version(python: &Path) -> Option<String> {
+    let code = "import sys; print('%d.%d' % sys.version_info[:2] + getattr(sys, 'abiflags', ''))";
     let output = Command::new(python).args(["-I", "-c", code]).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -217,6 +217,10 @@ fn interpreters(driver: &Driver) {
     assert_eq!(count("first").as_deref(), Some("1"));
     assert_eq!(count("second").as_deref(), Some("1"));
     assert_eq!(count("first").as_deref(), Some("2"));
+    // The thread that makes an interpreter ends with its only thread state; another one goes on there.
+    let made = std::thread::scope(|scope| scope.spawn(|| count("made elsewhere")).join());
+    assert_eq!(made.expect("no panic").as_deref(), Some("1"));
+    assert_eq!(count("made elsewhere").as_deref(), Some("2"));
     // This thread has served others: the main interpreter is the main interpreter all the same.
     let answer = driver.serve(&Request::new("hello.wsgi").group(""));
     assert_eq!((answer.header("X-Group"), answer.header("X-Count")), (Some(""), Some("1")));
