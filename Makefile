@@ -25,6 +25,8 @@ BENCH := $(abspath .build/bench)
 BENCHFLAGS ?=
 # Tests mostly wait for their own httpd, so more of them than processors may run side by side.
 TEST_THREADS ?= 4
+# How often make check tries each property: about half a minute in all.
+PROPTEST_CASES ?= 10000
 AVAILABLE := $(DESTDIR)/etc/apache2/mods-available
 
 .PHONY: help
@@ -75,6 +77,9 @@ check: cargo ## Formatting, clippy without warnings, the rules of the house
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --quiet --test suite -- tidy
+	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --quiet -p wire --test properties
+	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --quiet -p mod_wsgi_python --test pure properties
+	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --quiet -p mod_wsgi --lib properties
 
 .PHONY: docs
 docs: cargo ## Write what README.md and docs/ repeat of the code

@@ -29,3 +29,6 @@ mod embedded;
 mod daemon;
 
 mod server;
+
+#[cfg(test)]
+mod properties;

@@ -50,7 +50,9 @@ fn werkzeug() {
     let httpd = server("with_werkzeug.wsgi").start();
     let home = httpd.ask(&Request::get("/?name=Ada").header("Cookie", "name=Grace"));
     assert_eq!((home.status, home.text().as_str()), (200, "Hello Grace from "));
-    assert_eq!((home.header("Set-Cookie"), home.all("Link")), (Some("name=Ada; Path=/"), vec!["<a>", "<b>"]));
+    assert_eq!(home.header("Set-Cookie"), Some("name=Ada; Path=/"));
+    let links = if differs!("daemon mode joins repeated response headers") { vec!["<a>, <b>"] } else { vec!["<a>", "<b>"] };
+    assert_eq!(home.all("Link"), links);
     let form = format!(
         "--frontier\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nBig\r\n--frontier\r\nContent-Disposition: form-data; name=\"file\"; \
          filename=\"a.bin\"\r\n\r\n{}\r\n--frontier--\r\n",
@@ -177,7 +179,11 @@ fn wsgidav() {
 
 #[test]
 fn git() {
-    let httpd = server("with_git.wsgi").config("WSGIChunkedRequest On").start();
+    let mut builder = server("with_git.wsgi").config("WSGIChunkedRequest On");
+    if differs!("an exception while Python ends is written past the log's format") {
+        builder = builder.allow_log("");
+    }
+    let httpd = builder.start();
     let folder = Folder::new();
     let url = format!("http://localhost:{}/project.git", httpd.port());
     let git = |place: &str, arguments: &[&str]| {

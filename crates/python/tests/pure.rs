@@ -7,3 +7,5 @@
 mod header;
 #[path = "../src/wsgi/lines.rs"]
 mod lines;
+#[path = "pure/properties.rs"]
+mod properties;
