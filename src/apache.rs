@@ -15,6 +15,7 @@ pub(crate) mod module;
 pub(crate) mod pool;
 pub(crate) mod regex;
 pub(crate) mod request;
+pub(crate) mod scoreboard;
 pub(crate) mod server;
 pub(crate) mod status;
 pub(crate) mod table;

@@ -10,6 +10,7 @@ mod incoming;
 mod loss;
 mod owner;
 mod root;
+mod scoreboard;
 
 pub(crate) use client::serve;
 pub(crate) use group::{start_child, start_groups};

@@ -18,9 +18,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use wire::access::{Answer, Question};
 use wire::codes;
-use wire::frame::Times;
+use wire::frame::{Source, Times};
 use wire::head::{RequestHead, ResponseHead};
-use wire::host::{self, HostTable, Outcome, RequestPointer, ServerTable, TABLE_VERSION};
+use wire::host::{self, HostTable, Outcome, RequestPointer, ServerTable, TABLE_VERSION, TakeOctets};
 use wire::log::Level;
 use wire::settings::EmbeddedSettings;
 
@@ -234,6 +234,8 @@ static SERVER_TABLE: ServerTable = ServerTable {
     send,
     send_file,
     log: write_log,
+    log_at,
+    scoreboard,
     answer,
     ssl_variable,
     request_record,
@@ -342,6 +344,23 @@ unsafe extern "C" fn write_log(pointer: RequestPointer, level: u8, text: *const 
     } else {
         // SAFETY: not null: the host is within `serve` or `check`.
         unsafe { with_lent(pointer, (), |lent| log::request(lent.request, level, &text)) }
+    }
+}
+
+unsafe extern "C" fn log_at(pointer: RequestPointer, level: u8, text: *const u8, length: usize, file: *const c_char, line: u32) {
+    // SAFETY: the host lends octets of the length it says, and a name with its NUL.
+    let (text, file) = unsafe { (std::slice::from_raw_parts(text, length), CStr::from_ptr(file)) };
+    let source = Source { file: file.to_bytes(), line };
+    let level = Level::from_octet(level);
+    // SAFETY: the host is within `serve` or `check`.
+    unsafe { with_lent(pointer, (), |lent| log::request_at(lent.request, level, &String::from_utf8_lossy(text), source)) }
+}
+
+unsafe extern "C" fn scoreboard(taker: *mut c_void, take: TakeOctets) {
+    let octets = guard(None, || crate::apache::scoreboard::read().map(|scoreboard| scoreboard.encode()));
+    if let Some(octets) = octets {
+        // SAFETY: the host's own function and what it goes with; the octets live for the call.
+        unsafe { take(taker, octets.as_ptr(), octets.len()) }
     }
 }
 

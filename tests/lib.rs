@@ -31,6 +31,7 @@ mod lifecycle;
 mod logging;
 mod mapping;
 mod metrics;
+mod module;
 mod output;
 mod owners;
 mod privacy;

@@ -5,6 +5,7 @@ use super::module;
 use super::request::Request;
 use super::server::Server;
 use std::ffi::{CString, c_int};
+use wire::frame::Source;
 use wire::log::Level;
 
 fn text(line: &str) -> CString {
@@ -21,6 +22,19 @@ pub(crate) fn request(request: &Request<'_>, at: Level, line: &str) {
         // SAFETY: the request is live; the format takes the one string given.
         unsafe {
             ffi::ap_log_rerror_(c"mod_wsgi".as_ptr(), 0, module::index(), level(at), 0, request.raw(), c"%s".as_ptr(), text(line).as_ptr());
+        }
+    }
+}
+
+/// The same, for a line that has come about at a line of a source file (`%F`).
+pub(crate) fn request_at(request: &Request<'_>, at: Level, line: &str, source: Source<'_>) {
+    if request.keeps_level(at) {
+        let file = text(&String::from_utf8_lossy(source.file));
+        let number = c_int::try_from(source.line).unwrap_or(0);
+        // SAFETY: the request is live; the format takes the one string given; httpd keeps neither string.
+        unsafe {
+            let index = module::index();
+            ffi::ap_log_rerror_(file.as_ptr(), number, index, level(at), 0, request.raw(), c"%s".as_ptr(), text(line).as_ptr());
         }
     }
 }

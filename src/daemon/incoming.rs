@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use wire::frame::{Aborted, FileRange, FrameError, HEADER, Header, Kind, Times};
+use wire::frame::{Aborted, FileRange, FrameError, HEADER, Header, Kind, Source, Times};
 use wire::log::Level;
 
 /// The size of the buffer: a small answer fits whole.
@@ -28,6 +28,10 @@ pub(super) enum Part<'b> {
     File(FileRange),
     /// A line for the log.
     Log(Level, &'b [u8]),
+    /// The same, with the line of a source file where it has come about.
+    LogAt(Source<'b>, Level, &'b [u8]),
+    /// The scoreboard is wanted, at the next descriptor.
+    Scoreboard,
     /// Who executes the request, and since when.
     Times(Times),
     /// The response is complete; whether the connection is kept.
@@ -169,6 +173,12 @@ impl Incoming {
                 self.in_order(header.kind, self.has_head)?;
                 Part::End(first == 1)
             }
+            Kind::LogAt => {
+                let (source, rest) = Source::decode(payload)?;
+                let level = Level::from_octet(rest.first().copied().unwrap_or(0));
+                Part::LogAt(source, level, rest.get(1..).unwrap_or_default())
+            }
+            Kind::Scoreboard => Part::Scoreboard,
             Kind::Times => Part::Times(Times::decode(payload)?),
             Kind::Closing => Part::Closing,
             Kind::Aborted => Part::Aborted(Aborted::from_octet(first)),

@@ -6,7 +6,7 @@ use crate::host::{Host, HostSettings, LogSink, Mode, ReloadPolicy};
 use crate::module::metrics::Meter;
 use crate::wsgi::exchange::{Exchange, InputError, Outcome, OutputError, Push};
 use std::cell::Cell;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use wire::access::{Answer, Question};
 use wire::codes;
+use wire::frame::Source;
 use wire::head::{RequestHead, ResponseHead};
 use wire::host::{self as table, HostTable, RequestPointer, ServerTable, TABLE_VERSION};
 use wire::log::Level;
@@ -83,8 +84,8 @@ fn start_host(settings: EmbeddedSettings) -> Result<&'static Host, crate::host::
         threads_per_process: server.threads_per_process,
         reload: ReloadPolicy::InPlace,
         loaded: Box::new(|_, _, _| {}),
-        // mod_http2 serves requests on threads of its own, beyond those of the MPM.
-        meter: Arc::new(Meter::new(server.threads_per_process, server.threads_per_process.saturating_mul(2).saturating_add(64))),
+        meter: Arc::new(Meter::of_child(server.threads_per_process)),
+        scoreboard,
         log: Arc::clone(&log),
         python,
     })?;
@@ -166,6 +167,20 @@ fn thread_number() -> u32 {
         NUMBER.set(LAST.fetch_add(1, Relaxed) + 1);
     }
     NUMBER.get()
+}
+
+/// httpd's encoded scoreboard.
+fn scoreboard() -> Option<Vec<u8>> {
+    unsafe extern "C" fn take(taker: *mut c_void, data: *const u8, length: usize) {
+        guard((), || {
+            // SAFETY: the taker is the place below, and mod_wsgi.so lends so many octets for the call.
+            unsafe { *taker.cast::<Option<Vec<u8>>>() = Some(octets(data, length).to_vec()) }
+        });
+    }
+    let mut taken: Option<Vec<u8>> = None;
+    // SAFETY: the table is mod_wsgi.so's; it calls `take` with our place at most once, before it returns.
+    unsafe { (SERVER.get()?.scoreboard)((&raw mut taken).cast(), take) };
+    taken
 }
 
 /// The log of the server, for lines that belong to no request.
@@ -250,6 +265,12 @@ impl Exchange for ServerExchange {
     fn request_record(&mut self) -> Option<NonZeroUsize> {
         // SAFETY: the request is valid by the invariant.
         NonZeroUsize::new(unsafe { (self.server.request_record)(self.request) }.addr())
+    }
+
+    fn log_at(&mut self, level: Level, line: &str, source: Source<'_>) {
+        let file = CString::new(source.file).unwrap_or_default();
+        // SAFETY: the request is valid by the invariant, the texts are copied, and the name ends with NUL.
+        unsafe { (self.server.log_at)(self.request, level as u8, line.as_ptr(), line.len(), file.as_ptr(), source.line) };
     }
 
     fn log(&mut self, level: Level, line: &str) {

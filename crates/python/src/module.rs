@@ -37,6 +37,9 @@ pub(crate) struct State {
     pub(crate) meter: Arc<Meter>,
     /// Whether `WSGITelemetryService` is configured, which takes the figures for itself.
     has_telemetry: bool,
+    /// Whether applications may have httpd's scoreboard, and who gives it in embedded mode.
+    server_metrics: bool,
+    scoreboard: fn() -> Option<Vec<u8>>,
     figures: Type<Figures>,
     /// Makes text streams.
     pub(crate) streams: TextStreams,
@@ -87,6 +90,8 @@ impl State {
             sink: Arc::clone(&settings.log),
             meter: Arc::clone(&settings.meter),
             has_telemetry: settings.python.has_telemetry,
+            server_metrics: settings.python.server_metrics,
+            scoreboard: settings.scoreboard,
             figures: Type::new(py)?,
             streams: TextStreams::new(py)?,
             input: Type::new(py)?,

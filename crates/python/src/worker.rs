@@ -269,7 +269,8 @@ fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, signs: &Arc<watc
                 tell(&changes, &FromWorker::Changed { script: script.to_vec().into(), modified });
             }
         })),
-        meter: Arc::new(Meter::new(group.threads, 0)),
+        meter: Arc::new(Meter::of_worker(group.threads)),
+        scoreboard: || None,
         loaded: Box::new(move |import, modified, reloads| {
             signs.load();
             tell(&loads, &FromWorker::Loaded { import, modified, reloads });

@@ -50,6 +50,11 @@ pub enum Kind {
     Closing = 25,
     /// To httpd: who executes the request, and since when; sent before its end to who wants to know. The payload is [`Times`].
     Times = 26,
+    /// To httpd: the application asks for httpd's scoreboard, to be written to the socket that comes beside it and then closed: a
+    /// [`crate::scoreboard::Scoreboard`], or nothing.
+    Scoreboard = 27,
+    /// To httpd: a `Log` that has come about at a line of a source file; the payload is a [`Source`] before what `Log` has.
+    LogAt = 28,
 }
 
 impl Kind {
@@ -71,6 +76,8 @@ impl Kind {
             24 => Self::Aborted,
             25 => Self::Closing,
             26 => Self::Times,
+            27 => Self::Scoreboard,
+            28 => Self::LogAt,
             _ => return None,
         })
     }
@@ -183,14 +190,52 @@ pub fn push(buffer: &mut Vec<u8>, kind: Kind, request: u64, payload: &[u8]) {
 
 /// Appends a `Log` frame; text beyond the limit is cut at a character.
 pub fn push_log(buffer: &mut Vec<u8>, request: u64, level: crate::log::Level, text: &str) {
-    let mut end = text.len().min(BODY_LIMIT as usize - 1);
+    push_text(buffer, Kind::Log, request, &[], level, text);
+}
+
+/// Appends a `LogAt` frame, like [`push_log`].
+pub fn push_log_at(buffer: &mut Vec<u8>, request: u64, source: Source<'_>, level: crate::log::Level, text: &str) {
+    let file = &source.file[..source.file.len().min(Source::LIMIT)];
+    let length = u16::try_from(file.len()).unwrap_or(0);
+    let source = [&source.line.to_le_bytes()[..], &length.to_le_bytes(), file].concat();
+    push_text(buffer, Kind::LogAt, request, &source, level, text);
+}
+
+fn push_text(buffer: &mut Vec<u8>, kind: Kind, request: u64, before: &[u8], level: crate::log::Level, text: &str) {
+    let mut end = text.len().min(BODY_LIMIT as usize - before.len() - 1);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let length = u32::try_from(end + 1).unwrap_or(BODY_LIMIT);
-    buffer.extend_from_slice(&Header { kind: Kind::Log, length, request }.encode());
+    let length = u32::try_from(before.len() + 1 + end).unwrap_or(BODY_LIMIT);
+    buffer.extend_from_slice(&Header { kind, length, request }.encode());
+    buffer.extend_from_slice(before);
     buffer.push(level as u8);
     buffer.extend_from_slice(&text.as_bytes()[..end]);
+}
+
+/// A line of a source file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source<'a> {
+    /// The file's name.
+    pub file: &'a [u8],
+    /// The number of the line, from 1.
+    pub line: u32,
+}
+
+impl<'a> Source<'a> {
+    /// The longest name that travels, in octets.
+    const LIMIT: usize = 4096;
+
+    /// Reads the source at the start of a payload, and gives the rest.
+    ///
+    /// # Errors
+    /// [`FrameError::Payload`] when there is none.
+    pub fn decode(payload: &'a [u8]) -> Result<(Self, &'a [u8]), FrameError> {
+        let wrong = FrameError::Payload("source");
+        let Some((&[l0, l1, l2, l3, n0, n1], rest)) = payload.split_first_chunk() else { return Err(wrong) };
+        let (file, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([n0, n1]))).ok_or(wrong)?;
+        Ok((Self { file, line: u32::from_le_bytes([l0, l1, l2, l3]) }, rest))
+    }
 }
 
 /// Who executes a request, and since when.
@@ -279,6 +324,15 @@ mod tests {
         let mut octets = Header { kind: Kind::End, length: 0, request: 1 }.encode();
         octets[5] = 99;
         assert_eq!(Header::decode(&octets), Err(FrameError::Version(99)));
+    }
+
+    #[test]
+    fn a_source_stands_before_its_text() {
+        let mut buffer = Vec::new();
+        push_log_at(&mut buffer, 7, Source { file: b"/srv/app.py", line: 42 }, crate::log::Level::Warn, "text");
+        let (source, rest) = Source::decode(&buffer[HEADER..]).expect("decodes");
+        assert_eq!((source.file, source.line, rest), (&b"/srv/app.py"[..], 42, &b"\x04text"[..]));
+        assert!(Source::decode(b"\x01\0\0\0\x05\0abc").is_err(), "a name longer than the payload");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_int, c_void};
 
 /// The version of both tables.
-pub const TABLE_VERSION: u32 = 2;
+pub const TABLE_VERSION: u32 = 3;
 
 /// The host's exported symbol, an [`Entry`].
 pub const ENTRY: &std::ffi::CStr = c"mod_wsgi_host";
@@ -16,6 +16,9 @@ pub type Entry = unsafe extern "C" fn(server: *const ServerTable) -> *const Host
 
 /// A request on its way through the host; only mod_wsgi.so knows what it points to, and it is valid during `serve` or `check` only.
 pub type RequestPointer = *mut c_void;
+
+/// Takes octets, which do not live longer than the call.
+pub type TakeOctets = unsafe extern "C" fn(taker: *mut c_void, octets: *const u8, length: usize);
 
 /// What mod_wsgi.so does for the host. `int` results are 0 for success.
 #[repr(C)]
@@ -36,6 +39,10 @@ pub struct ServerTable {
     pub send_file: unsafe extern "C" fn(request: RequestPointer, fd: c_int, offset: u64, length: u64) -> c_int,
     /// Writes a line of UTF-8 to the error log; `request` may be null: then the line belongs to no request.
     pub log: unsafe extern "C" fn(request: RequestPointer, level: u8, text: *const u8, length: usize),
+    /// The same for a line that has come about at a line of a source file, whose name ends with NUL.
+    pub log_at: unsafe extern "C" fn(request: RequestPointer, level: u8, text: *const u8, length: usize, file: *const c_char, line: u32),
+    /// Gives an encoded [`crate::scoreboard::Scoreboard`] to `take`, together with `taker`, if there is one.
+    pub scoreboard: unsafe extern "C" fn(taker: *mut c_void, take: TakeOctets),
     /// Takes an encoded [`crate::access::Answer`] to what `check` asks.
     pub answer: unsafe extern "C" fn(request: RequestPointer, octets: *const u8, length: usize),
     /// The value of one of mod_ssl's variables and its length, which live as long as the request; null where there is none.

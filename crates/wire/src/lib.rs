@@ -12,6 +12,7 @@ pub mod frame;
 pub mod head;
 pub mod host;
 pub mod log;
+pub mod scoreboard;
 pub mod settings;
 
 /// The version of everything in this crate; frames of another version are refused by name.

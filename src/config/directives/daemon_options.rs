@@ -92,7 +92,7 @@ pub(super) static OPTIONS: &[Definition] = &[
     works("cpu-priority", |v, o| v.priority(&mut o.cpu_priority)),
     works("memory-limit", |v, o| v.amount(&mut o.memory_limit, "memory limit", 0)),
     works("virtual-memory-limit", |v, o| v.amount(&mut o.virtual_memory_limit, "virtual memory limit", 0)),
-    not_yet("server-metrics", |v, o| v.flag(&mut o.server_metrics, "server metrics flag")),
+    works("server-metrics", |v, o| v.flag(&mut o.server_metrics, "server metrics flag")),
     works("reload", |v, o| v.reload(&mut o.reload)),
     works("queue-limit", |v, o| v.count(&mut o.queue_limit, "queue limit", 1..=i32::MAX.unsigned_abs())),
     works("body-spool-limit", |v, o| v.amount(&mut o.body_spool_limit, "body spool limit", 0)),

@@ -12,7 +12,7 @@ pub(super) const SERVER_METRICS: Definition = Definition {
     name: c"WSGIServerMetrics",
     context: Context::Global,
     help: c"Let applications in embedded mode ask for the server's figures.",
-    effect: Effect::NotYet(5),
+    effect: Effect::Works,
     apply: Apply::Global(|site, raw, global| {
         global.server_metrics = Some(site.flag(raw)?);
         Ok(())

@@ -43,6 +43,8 @@ pub(crate) struct FrontSettings {
     pub(crate) script_group: Option<Id>,
     /// The directory that the group's processes see as `/`.
     pub(crate) chroot: Option<Vec<u8>>,
+    /// Whether its applications may have httpd's scoreboard.
+    pub(crate) server_metrics: bool,
 }
 
 impl Group {
@@ -61,6 +63,7 @@ impl Group {
             script_user: options.script_user.clone(),
             script_group: options.script_group.clone(),
             chroot: options.chroot.clone(),
+            server_metrics: options.server_metrics.unwrap_or(false),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::wsgi::request::Request;
 use std::ffi::CStr;
 use std::sync::Arc;
 use wire::codes;
+use wire::frame::Source;
 use wire::log::Level;
 
 /// What the functions are methods of.
@@ -102,19 +103,23 @@ impl Method for RequestData {
     }
 }
 
-/// `write_log(level, text)`: a record with the context of the calling thread.
+/// `write_log(level, text[, file, line])`: a record with the context of the calling thread.
 struct WriteLog;
 impl Method for WriteLog {
     type Class = Functions;
     const NAME: &'static CStr = c"write_log";
 
     fn call(py: Attached<'_>, this: &Functions, arguments: &[Object]) -> Result<Object, Exception> {
-        arguments::count(py, "write_log", arguments, 2, 2)?;
+        arguments::count(py, "write_log", arguments, 2, 4)?;
         let level = u8::try_from(arguments[0].to_i64(py)?).map_or(Level::Debug, Level::from_octet);
         let text = arguments[1].to_text(py);
-        match Request::current() {
-            Some(request) => request.log(py, level, &request.marked(&text)),
-            None => this.0.sink.log(level, &text),
+        match (Request::current(), arguments.get(2..)) {
+            (Some(request), Some([file, line])) => {
+                let (file, line) = (file.to_text(py), u32::try_from(line.to_i64(py)?).unwrap_or(0));
+                request.log_at(py, level, &request.marked(&text), Source { file: file.as_bytes(), line });
+            }
+            (Some(request), _) => request.log(py, level, &request.marked(&text)),
+            (None, _) => this.0.sink.log(level, &text),
         }
         Ok(py.none())
     }

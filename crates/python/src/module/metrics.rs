@@ -1,9 +1,10 @@
-//! `mod_wsgi.start_recording_metrics`, `request_metrics` and `process_metrics`: what is measured, as applications see it.
+//! `mod_wsgi.start_recording_metrics`, `request_metrics`, `process_metrics` and `server_metrics`: what is measured, as applications see it.
 
 #![forbid(unsafe_code)]
 
 mod interval;
 mod meter;
+mod server;
 
 pub(crate) use meter::{Cpu, Meter};
 
@@ -13,6 +14,7 @@ use crate::wsgi::arguments;
 use crate::wsgi::environ::seconds;
 use interval::{Interval, Phase};
 use meter::{Measurement, ProcessUsage, ThreadMeasurement};
+use server::ServerMetrics;
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
@@ -32,7 +34,8 @@ pub(super) fn add(py: Attached<'_>, state: &Arc<State>, module: &Object) -> Resu
     let instance = class.instance(py, Figures(Arc::clone(state)))?;
     module.set_attr(py, StartRecording::NAME, &bind::<StartRecording>(py, class, &instance)?)?;
     module.set_attr(py, RequestMetrics::NAME, &bind::<RequestMetrics>(py, class, &instance)?)?;
-    module.set_attr(py, ProcessMetrics::NAME, &bind::<ProcessMetrics>(py, class, &instance)?)
+    module.set_attr(py, ProcessMetrics::NAME, &bind::<ProcessMetrics>(py, class, &instance)?)?;
+    module.set_attr(py, ServerMetrics::NAME, &bind::<ServerMetrics>(py, class, &instance)?)
 }
 
 struct StartRecording;
@@ -161,7 +164,7 @@ fn process_metrics(py: Attached<'_>, meter: &Meter) -> Result<Object, Exception>
     figures.float("restart_time", seconds(totals.started))?;
     figures.float("current_time", seconds(now))?;
     figures.int("running_time", now.saturating_sub(totals.started) / 1_000_000)?;
-    figures.int("request_threads", u64::from(totals.maximum))?;
+    figures.int("request_threads", totals.threads.len() as u64)?;
     figures.int("active_requests", totals.active)?;
     let threads = totals.threads.iter().map(|thread| {
         let entry = Dict::new(py)?;

@@ -105,7 +105,7 @@ def add_log_handler():
                         INFO if record.levelno >= 20 else DEBUG
                     )
                     for line in self.format(record).split("\n"):
-                        write_log(level, line)
+                        write_log(level, line, record.pathname, record.lineno)
                 except Exception:
                     self.handleError(record)
 

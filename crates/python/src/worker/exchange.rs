@@ -7,18 +7,25 @@ use super::incoming::Part;
 use super::watch::Signs;
 use crate::wsgi::exchange::{Exchange, InputError, Outcome, OutputError, Push};
 use std::fs::File;
-use std::os::fd::BorrowedFd;
+use std::io::Read as _;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 use wire::counters::WorkerSlot;
-use wire::frame::{Aborted, BODY_LIMIT, FileRange, HEAD_LIMIT, HEADER, Header, Kind, Times, push, push_log};
+use wire::frame::{Aborted, BODY_LIMIT, FileRange, HEAD_LIMIT, HEADER, Header, Kind, Source, Times, push, push_log, push_log_at};
 use wire::head::{Body, ResponseHead};
 use wire::log::Level;
+use wire::scoreboard;
 
 /// Octets up to which a block is copied beside what waits, to leave with what comes next.
 const COALESCED: usize = 64 * 1024;
 
 /// Octets of frames that may wait while httpd takes nothing; a log line beyond goes to the group's own log.
 const LOG_BOUND: usize = 1024 * 1024;
+
+/// How long httpd may pause in telling its scoreboard.
+const SCOREBOARD_TIME: Duration = Duration::from_secs(2);
 
 /// Where the request body is.
 enum Input {
@@ -208,6 +215,22 @@ impl<'c> Frames<'c> {
         if self.cut { Err(OutputError::ClientGone) } else { Ok(()) }
     }
 
+    fn log_with(&mut self, level: Level, line: &str, source: Option<Source<'_>>) {
+        // A line is worth nothing to who looks for a fault if it comes when the fault is over; but nobody waits for a log.
+        let taken = !self.cut && !self.connection.is_broken() && self.connection.pending.len() + line.len() <= LOG_BOUND + COALESCED;
+        if taken {
+            let pending = &mut self.connection.pending;
+            match source {
+                Some(source) => push_log_at(pending, self.request, source, level, line),
+                None => push_log(pending, self.request, level, line),
+            }
+            if self.connection.flush(Patience::None).is_ok() {
+                return;
+            }
+        }
+        (self.log)(level, line);
+    }
+
     fn fail<T>(&mut self, text: String) -> Result<T, InputError> {
         self.input = Input::Failed(text.clone());
         Err(InputError(text))
@@ -335,15 +358,25 @@ impl Exchange for Frames<'_> {
     }
 
     fn log(&mut self, level: Level, line: &str) {
-        // A line is worth nothing to who looks for a fault if it comes when the fault is over; but nobody waits for a log.
-        let taken = !self.cut && !self.connection.is_broken() && self.connection.pending.len() + line.len() <= LOG_BOUND + COALESCED;
-        if taken {
-            push_log(&mut self.connection.pending, self.request, level, line);
-            if self.connection.flush(Patience::None).is_ok() {
-                return;
-            }
-        }
-        (self.log)(level, line);
+        self.log_with(level, line, None);
+    }
+
+    fn log_at(&mut self, level: Level, line: &str, source: Source<'_>) {
+        self.log_with(level, line, Some(source));
+    }
+
+    fn scoreboard(&mut self) -> Option<Vec<u8>> {
+        self.check_open().ok()?;
+        let (ours, theirs) = UnixStream::pair().ok()?;
+        let mut frame = Vec::with_capacity(HEADER);
+        push(&mut frame, Kind::Scoreboard, self.request, &[]);
+        self.connection.send_descriptor(&frame, theirs.as_fd()).ok()?;
+        drop(theirs);
+        // httpd closes it when it has written all, or nothing.
+        ours.set_read_timeout(Some(SCOREBOARD_TIME)).ok()?;
+        let mut octets = Vec::new();
+        ours.take(scoreboard::LIMIT as u64).read_to_end(&mut octets).ok()?;
+        Some(octets)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
+use wire::frame::Source;
 use wire::head::ResponseHead;
 use wire::log::Level;
 
@@ -45,6 +46,16 @@ pub(crate) trait Exchange: Send {
 
     /// Writes one line to the error log in the request's context.
     fn log(&mut self, level: Level, line: &str);
+
+    /// The same for a line that has come about at a line of a source file.
+    fn log_at(&mut self, level: Level, line: &str, _source: Source<'_>) {
+        self.log(level, line);
+    }
+
+    /// httpd's encoded scoreboard, if it gives that to another process; it may be long in coming.
+    fn scoreboard(&mut self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// When octets are to be on the wire.

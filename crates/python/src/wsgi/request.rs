@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use wire::frame::Source;
 use wire::head::RequestHead;
 use wire::log::Level;
 
@@ -128,6 +129,11 @@ impl Request {
     /// Writes a line to the request's log as it is.
     pub(crate) fn log(&self, py: Attached<'_>, level: Level, line: &str) {
         self.lent.quickly(py, |exchange| exchange.log(level, line));
+    }
+
+    /// The same for a line that has come about at a line of a source file.
+    pub(crate) fn log_at(&self, py: Attached<'_>, level: Level, line: &str, source: Source<'_>) {
+        self.lent.quickly(py, |exchange| exchange.log_at(level, line, source));
     }
 
     /// The same from outside of every interpreter.

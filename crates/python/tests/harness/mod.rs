@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use wire::head::{Body, Pair, RequestHead, ResponseHead};
-use wire::host::{self, Entry, HostTable, RequestPointer, ServerTable, TABLE_VERSION};
+use wire::host::{self, Entry, HostTable, RequestPointer, ServerTable, TABLE_VERSION, TakeOctets};
 use wire::settings::{EmbeddedSettings, Python, Server};
 
 /// Tells a child which libpython to load.
@@ -324,6 +324,8 @@ static TABLE: ServerTable = ServerTable {
     send,
     send_file,
     log,
+    log_at,
+    scoreboard,
     answer,
     ssl_variable,
     request_record,
@@ -385,6 +387,13 @@ unsafe extern "C" fn send_file(request: RequestPointer, _fd: c_int, offset: u64,
     unsafe { running(request) }.answer.files.push((offset, length));
     0
 }
+
+unsafe extern "C" fn log_at(request: RequestPointer, level: u8, text: *const u8, length: usize, _file: *const c_char, _line: u32) {
+    // SAFETY: the host calls this as it calls `log`.
+    unsafe { log(request, level, text, length) }
+}
+
+unsafe extern "C" fn scoreboard(_taker: *mut c_void, _take: TakeOctets) {}
 
 unsafe extern "C" fn log(request: RequestPointer, level: u8, text: *const u8, length: usize) {
     // SAFETY: the host lends octets of this length, and gives us our request or null.

@@ -24,6 +24,8 @@ pub(crate) struct Meter {
     started: u64,
     /// How many threads serve requests.
     maximum: u32,
+    /// How many of them are told of even if they have not served anything.
+    known: usize,
     threads: Box<[Thread]>,
     recording: AtomicBool,
     last: Mutex<Option<Mark>>,
@@ -141,19 +143,28 @@ pub(crate) struct Totals {
     pub(crate) busy: u64,
     /// How many requests are being executed.
     pub(crate) active: u64,
-    /// How many threads serve requests.
-    pub(crate) maximum: u32,
-    /// Threads, as many as there can be, and more if more were seen.
+    /// The threads that are known.
     pub(crate) threads: Vec<ThreadCount>,
 }
 
 impl Meter {
-    /// The figures of a process whose threads `1..=threads` serve requests, and perhaps more threads with higher numbers.
-    pub(crate) fn new(threads: u32, more: u32) -> Self {
+    /// The figures of a worker: its threads `1..=threads` serve requests.
+    pub(crate) fn of_worker(threads: u32) -> Self {
+        Self::new(threads, threads, threads)
+    }
+
+    /// The figures of an httpd child with so many threads, which are numbered as they come. mod_http2 serves requests on threads of its
+    /// own besides.
+    pub(crate) fn of_child(threads: u32) -> Self {
+        Self::new(threads, 0, threads.saturating_mul(3).saturating_add(64))
+    }
+
+    fn new(maximum: u32, known: u32, room: u32) -> Self {
         Self {
             started: epoch_micros(),
-            maximum: threads,
-            threads: (0..threads.saturating_add(more)).map(|_| Thread::default()).collect(),
+            maximum,
+            known: known as usize,
+            threads: (0..room).map(|_| Thread::default()).collect(),
             recording: AtomicBool::new(false),
             last: Mutex::new(None),
         }
@@ -213,7 +224,6 @@ impl Meter {
             requests: sum(|thread| &thread.finished),
             busy: sum(|thread| &thread.busy),
             active: self.threads.iter().map(|thread| u64::from(thread.since.load(Relaxed) != 0)).sum(),
-            maximum: self.maximum,
             threads: threads.map(|(thread, number)| ThreadCount { thread: number, requests: thread.begun.load(Relaxed) }).collect(),
         }
     }
@@ -250,7 +260,7 @@ impl Meter {
     /// The threads to tell of.
     fn seen(&self) -> &[Thread] {
         let used = self.threads.iter().rposition(|thread| thread.begun.load(Relaxed) > 0).map_or(0, |last| last + 1);
-        &self.threads[..used.max(self.maximum as usize).min(self.threads.len())]
+        &self.threads[..used.max(self.known)]
     }
 }
 
