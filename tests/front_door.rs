@@ -20,7 +20,10 @@ fn run_serves_what_it_prints_and_leaves_nothing() {
     only_ours!("'make run' is of this repository");
     let port = free_port();
     let folder = crate::harness::Folder::new();
-    let mut run = Command::new(checkout().join("scripts/run"))
+    // What runs the tests in the background may ignore SIGINT, and a shell cannot undo what it has inherited.
+    let mut run = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(checkout().join("scripts/run"))
         .arg(built())
         .env("PORT", port.to_string())
         .env("TMPDIR", folder.path())
@@ -49,7 +52,8 @@ fn run_serves_what_it_prints_and_leaves_nothing() {
     kill(Pid::from_raw(-i32::try_from(run.id()).expect("a process number is small")), Signal::SIGINT).expect("the group is there");
     let ended = wait_until(Duration::from_secs(15), || run.try_wait().expect("our own child"));
     if ended.is_none() {
-        run.kill().expect("our own child");
+        kill(Pid::from_raw(i32::try_from(run.id()).expect("a process number is small")), Signal::SIGTERM).expect("it still runs");
+        run.wait().expect("our own child");
     }
     assert!(ended.is_some_and(|status| status.success()), "it does not end on Ctrl-C: {ended:?}");
     output.read_to_string(&mut said).expect("it writes text");
