@@ -46,7 +46,7 @@ run: build ## Start httpd with a demonstration on PORT (8000); Ctrl-C stops it
 	@PORT=$(PORT) scripts/run $(RELEASE)
 
 .PHONY: test
-test: build $(REFERENCE)/ready ## Run all tests: unit tests of every crate, then the suite against a real httpd
+test: build ## Run all tests: unit tests of every crate, then the suite against a real httpd
 	@scripts/packages run test
 	MOD_WSGI_BUILT=$(abspath $(RELEASE)) $(CARGO) test --workspace --no-fail-fast -- --test-threads $(TEST_THREADS)
 
@@ -63,7 +63,7 @@ test-reference: cargo $(REFERENCE)/ready ## Run the suite against mod_wsgi 6.1.1
 
 .PHONY: differential
 differential: build $(REFERENCE)/ready ## Compare the answers to some thousand requests with those of mod_wsgi 6.1.1; WRITE_DOCS=1 writes docs/answers.md
-	MOD_WSGI_BUILT=$(abspath $(RELEASE)) $(CARGO) test --test suite -- differential::
+	DIFFERENTIAL=1 MOD_WSGI_BUILT=$(abspath $(RELEASE)) $(CARGO) test --test suite -- differential::
 
 $(REFERENCE)/ready:
 	@scripts/packages build run test reference
