@@ -221,7 +221,7 @@ pub(super) const KNOWN: &[Known] = &[
         cases: &["output/mod-wsgi-names"],
         mode: None,
         lines: &[],
-        reason: "The function server_metrics is not there yet; mod_wsgi.implementation is ours.",
+        reason: "mod_wsgi.implementation is ours.",
     },
 ];
 
