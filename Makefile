@@ -115,6 +115,11 @@ built:
 faults: build $(REFERENCE)/ready ## Inject faults under load, beside mod_wsgi 6.1.1 (FULL=1: the long form; SOAK=1: 10,000 reloads)
 	@/usr/bin/python3 bench/faults --ours $(RELEASE) --theirs $(REFERENCE) $(if $(FULL),--full) $(if $(SOAK),--soak)
 
+.PHONY: slow
+slow: build ## Measure what slow clients and bodies of some GiB cost (two minutes, 5 GiB over the loopback)
+	@scripts/packages run
+	/usr/bin/python3 bench/slow_clients.py $(RELEASE)/mod_wsgi.so
+
 .PHONY: install
 install: built ## Install into httpd's module folder (DESTDIR is honoured), and enable it on Debian
 	@scripts/packages install

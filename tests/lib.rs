@@ -38,5 +38,6 @@ mod privacy;
 mod reload;
 mod slow;
 mod start_response;
+mod streams;
 mod tidy;
 mod timeouts;
