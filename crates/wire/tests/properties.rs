@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use wire::access::{Answer, Question};
 use wire::control::{self, FromWorker, ToSupervisor, ToWorker};
 use wire::counters::Counters;
-use wire::frame::{self, BODY_LIMIT, FileRange, HEAD_LIMIT, HEADER, Header, Kind};
+use wire::frame::{self, BODY_LIMIT, FileRange, HEAD_LIMIT, HEADER, Header, Kind, Source, Times};
 use wire::head::{Body, Pair, RequestHead, ResponseHead};
+use wire::scoreboard::Scoreboard;
 
 fn octets() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..200)
@@ -25,7 +26,7 @@ fn lend(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<Pair<'_>> {
 fn sample<'a>(words: &'a [Vec<u8>; 4], numbers: [u64; 3], environ: Vec<Pair<'a>>) -> RequestHead<'a> {
     RequestHead {
         secret: [7; 16],
-        deadline: (numbers[0].is_multiple_of(2)).then_some(numbers[0]),
+        deadline: numbers[0].is_multiple_of(2).then_some(numbers[0]),
         script: &words[0],
         callable: &words[1],
         application_group: &words[2],
@@ -34,6 +35,7 @@ fn sample<'a>(words: &'a [Vec<u8>; 4], numbers: [u64; 3], environ: Vec<Pair<'a>>
         script_modified: numbers[1].cast_signed(),
         fold_case: numbers[2].is_multiple_of(2),
         ignore_activity: false,
+        wants_times: false,
         https: numbers[2].is_multiple_of(3),
         header_only: true,
         body: if numbers[0].is_multiple_of(3) { Body::Sent } else { Body::OnDemand },
@@ -108,6 +110,9 @@ proptest! {
         let _whatever = ResponseHead::decode(&octets);
         let _whatever = Question::decode(&octets);
         let _whatever = Answer::decode(&octets);
+        let _whatever = Scoreboard::decode(&octets);
+        let _whatever = Times::decode(&octets);
+        let _whatever = Source::decode(&octets);
         let _whatever = control::decode::<ToSupervisor>(&octets);
         let _whatever = control::decode::<ToWorker>(&octets);
         let _whatever = control::decode::<FromWorker>(&octets);
@@ -126,6 +131,7 @@ proptest! {
         if let Some(counters) = Counters::view(&words) {
             let _whatever = (counters.shape(), counters.state(), counters.starts(), counters.death_of(pid), counters.worker_of(request));
             prop_assert!(counters.workers().count() <= words.len());
+            prop_assert!(counters.snapshot().workers.len() <= words.len());
             for (_, worker) in counters.workers() {
                 let _whatever = (worker.pid(), worker.free());
             }
