@@ -35,7 +35,7 @@ unsafe impl Sync for Interpreter {}
 /// A thread state, for comparison.
 struct State {
     raw: NonNull<ffi::PyThreadState>,
-    /// Whether it stays when its thread ends, to be deleted with the interpreter.
+    /// Whether it belongs to no thread of ours, to be deleted with the interpreter.
     stays: bool,
 }
 
@@ -115,13 +115,16 @@ impl Interpreter {
                 ffi::PyErr_Clear();
             }
             ffi::PyEval_SaveThread();
+            // The thread is to remember a state of its own, not the first one of the interpreter.
+            ffi::PyEval_RestoreThread(main_state.as_ptr());
+            ffi::PyEval_SaveThread();
             (raw, state)
         };
         let (Some(raw), Some(state)) = (NonNull::new(raw), NonNull::new(state)) else { return Err(InterpreterError::Refused) };
         let interpreter = Arc::new(Self::new(raw, Some(Arc::clone(main))));
-        // CPython 3.11 and 3.12 abort when a sub-interpreter without any state gets a new one, so the first stays there.
-        let origin = if matches!(runtime::version(), (3, 11 | 12)) { Origin::Initial } else { Origin::New };
-        thread::adopt(&interpreter, state, origin);
+        // The first state stays, unused, to the end: CPython 3.11 aborts when an interpreter without any state gets a new one, and 3.12
+        // and 3.13 do if that happens at the moment when the last one goes.
+        interpreter.keep(state, true);
         Ok(interpreter)
     }
 
@@ -220,7 +223,7 @@ impl Interpreter {
         Ok(())
     }
 
-    /// Deletes the states that stayed when their threads ended.
+    /// Deletes the states that belong to no thread.
     fn delete_kept_states(&self, own: NonNull<ffi::PyThreadState>) {
         let states = std::mem::take(&mut *self.states.lock());
         for state in states.into_iter().filter(|state| state.raw != own) {

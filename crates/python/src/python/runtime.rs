@@ -269,8 +269,7 @@ pub(crate) fn finalize(main: &Arc<Interpreter>, patience: Duration) -> Result<()
 /// Waits for the non-daemon threads of the current interpreter, as its end would.
 pub(super) fn join_threads(py: Attached<'_>) {
     // Once is enough: the second call, by Py_EndInterpreter, would trip over the first in some versions.
-    const SOURCE: &str = "import sys\nthreading = sys.modules.get('threading')\n\
-        if threading is not None:\n    threading._shutdown()\n    threading._shutdown = lambda: None\n";
+    const SOURCE: &str = include_str!("join_threads.py");
     ignore(run(py, SOURCE));
 }
 

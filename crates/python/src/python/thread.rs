@@ -217,7 +217,7 @@ struct Cached {
 /// Who made a thread state, which decides how it ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// The making of the interpreter: it ends with it.
+    /// The initialisation of CPython: it ends with it.
     Initial,
     /// `PyGILState_Ensure`.
     GilState,
