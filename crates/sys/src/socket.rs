@@ -28,10 +28,9 @@ pub fn listener(path: &Path, backlog: u32) -> nix::Result<OwnedFd> {
         Err(other) => return Err(other),
     }
     let listener = stream()?;
-    let old = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o177));
-    let bound = bind(listener.as_raw_fd(), &address);
-    nix::sys::stat::umask(old);
-    bound?;
+    // Linux takes the mode of the file from the socket's own; the umask belongs to all threads of the process.
+    nix::sys::stat::fchmod(&listener, nix::sys::stat::Mode::from_bits_truncate(0o600))?;
+    bind(listener.as_raw_fd(), &address)?;
     let most = i32::try_from(backlog.max(1)).unwrap_or(i32::MAX);
     listen(&listener, Backlog::new(most).unwrap_or(Backlog::MAXCONN))?;
     Ok(listener)
@@ -314,6 +313,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("sys-socket-{}", std::process::id()));
         assert_eq!(connected(&folder).map(drop), Err(Errno::ENOENT));
         let listener = listener(&folder, 1).expect("a listener");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&folder).expect("bound").permissions());
+        assert_eq!(mode & 0o777, 0o600);
         let waiting: Vec<_> = std::iter::from_fn(|| connected(&folder).ok()).take(64).collect();
         assert!(!waiting.is_empty() && waiting.len() < 64);
         assert_eq!(connected(&folder).map(drop), Err(Errno::EAGAIN));
