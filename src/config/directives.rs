@@ -405,15 +405,15 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_told_once_per_directive() {
         let mut reader = Reader::new();
-        reader.read("WSGIServerMetrics Off");
+        reader.read("WSGIFreeThreading Off");
         reader.line = 7;
-        reader.read("WSGIServerMetrics On");
+        reader.read("WSGIFreeThreading On");
         reader.line = 8;
-        reader.read("WSGIServerMetrics On");
+        reader.read("WSGIFreeThreading On");
         reader.read("WSGIVerboseDebugging Off");
         let notices = &reader.global.mentions.notices;
         assert_eq!(notices.len(), 2);
-        assert_eq!(notices[0].text, "WSGIServerMetrics at test.conf:7 is checked and has no effect in this version");
+        assert_eq!(notices[0].text, "WSGIFreeThreading at test.conf:7 is checked and has no effect in this version");
         assert!(notices[0].is_warning && !notices[1].is_warning);
     }
 }
