@@ -1,8 +1,10 @@
-"""An httpd with one of the two modules, in a folder of its own, and what it uses: processor time and memory from /proc."""
+"""An httpd in a folder of its own with one of the modules; what can be asked of it, and what /proc says about its processes."""
 
 import glob
+import http.client
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -11,7 +13,9 @@ import sys
 import tempfile
 import time
 
-CONFIG = """
+# What every server here has. A site's own directives follow, so they can say otherwise.
+HEAD = """\
+Define ROOT {root}
 ServerRoot {root}
 DefaultRuntimeDir {root}
 PidFile {root}/httpd.pid
@@ -21,17 +25,9 @@ ServerName localhost
 Listen 127.0.0.1:{port}
 LoadModule mpm_{mpm}_module {modules}/mod_mpm_{mpm}.so
 LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule wsgi_module {module}
+LoadModule alias_module {modules}/mod_alias.so
 {user}
 MaxKeepAliveRequests 0
-WSGISocketPrefix {root}/wsgi
-WSGIApplicationGroup %{{GLOBAL}}
-WSGIPythonPath {packages}
-WSGIScriptAlias /hello {root}/hello.wsgi
-WSGIScriptAlias /mixed {root}/mixed.wsgi
-WSGIScriptAlias /flask {root}/flask_hello.wsgi
-WSGIScriptAlias /django {root}/django_hello.wsgi
-{mode}
 <Directory />
     AllowOverride None
 </Directory>
@@ -40,12 +36,15 @@ WSGIScriptAlias /django {root}/django_hello.wsgi
 </Directory>
 """
 
-MODES = {
-    "embedded": "",
-    "daemon": "WSGIRestrictEmbedded On\nWSGIDaemonProcess bench processes={processes} threads=15 python-path={packages}\nWSGIProcessGroup bench",
-}
+WSGI = """\
+LoadModule wsgi_module {module}
+WSGISocketPrefix {root}/wsgi
+WSGIApplicationGroup %{{GLOBAL}}
+"""
 
-APPLICATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
+HTTPD = ("/usr/sbin/apache2", "/usr/sbin/httpd")
+HTTPD_MODULES = ("/usr/lib*/apache2/modules/mod_mpm_event.so", "/usr/lib*/httpd/modules/mod_mpm_event.so")
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def first(*patterns):
@@ -54,6 +53,21 @@ def first(*patterns):
         for path in sorted(glob.glob(pattern, recursive=True)):
             return path
     sys.exit(f"none of these exists: {', '.join(patterns)}")
+
+
+def modules(ours, theirs=None):
+    """The files of our module, from its folder, and of mod_wsgi, from its virtual environment or as named."""
+    found = {"ours": os.path.join(ours, "mod_wsgi.so")}
+    if theirs:
+        found["mod_wsgi"] = first(theirs + "/lib/**/mod_wsgi-py*.so", theirs)
+    return found
+
+
+def results():
+    """The folder of what was measured, which is not committed."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
+    os.makedirs(folder, exist_ok=True)
+    return folder
 
 
 def free_port():
@@ -69,41 +83,66 @@ def has_user(name):
         return False
 
 
-class Server:
-    """A running httpd; `packages` is a folder with Flask and Django."""
+def until(condition, limit, pause=0.02):
+    """Whether the condition came true within so many seconds."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(pause)
+    return False
 
-    def __init__(self, module, mode, packages, processes=2, mpm="event"):
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return not file.read().rpartition(") ")[2].startswith("Z")
+    except OSError:
+        return False
+
+
+class Server:
+    """A running httpd: `config` is added to its own directives, and `files` to its folder, which directives call `${ROOT}`.
+
+    A file's value is the path of what is copied, or its content as bytes.
+    """
+
+    def __init__(self, module, config, files, mpm="event"):
         self.root = tempfile.mkdtemp(prefix="wsgi-bench-")
         os.chmod(self.root, 0o755)
         self.port = free_port()
-        # Beside its module ours expects two more files, and the server's user has to reach them.
-        for name in {os.path.basename(module), "mod_wsgi_python.so", "mod_wsgi_supervisor"}:
-            source = os.path.join(os.path.dirname(module), name)
-            if os.path.exists(source):
-                shutil.copy(source, self.root)
-        packages = shutil.copytree(packages, f"{self.root}/packages", symlinks=True)
-        for path in glob.glob(f"{APPLICATIONS}/*.wsgi"):
-            shutil.copy(path, self.root)
-        for name, size in (("file-1m", 1 << 20), ("file-100m", 100 << 20)):
-            with open(f"{self.root}/{name}", "wb") as file:
-                for _ in range(size >> 16):
-                    file.write(b"f" * 65536)
-        user = "User www-data\nGroup www-data" if os.getuid() == 0 and has_user("www-data") else ""
-        modules = os.path.dirname(first("/usr/lib*/apache2/modules/mod_mpm_event.so", "/usr/lib*/httpd/modules/mod_mpm_event.so"))
-        text = CONFIG.format(
+        for name, source in files.items():
+            self.add(name, source)
+        loads = ""
+        if module:
+            # Beside its module ours expects two more files, and the server's user has to reach them.
+            for name in {os.path.basename(module), "mod_wsgi_python.so", "mod_wsgi_supervisor"}:
+                source = os.path.join(os.path.dirname(module), name)
+                if os.path.exists(source):
+                    self.add(name, source)
+            loads = WSGI.format(root=self.root, module=f"{self.root}/{os.path.basename(module)}")
+        head = HEAD.format(
             root=self.root,
             port=self.port,
-            modules=modules,
-            user=user,
             mpm=mpm,
-            packages=packages,
-            mode=MODES[mode].format(processes=processes, packages=packages),
-            module=f"{self.root}/{os.path.basename(module)}",
+            modules=os.path.dirname(first(*HTTPD_MODULES)),
+            user="User www-data\nGroup www-data" if os.getuid() == 0 and has_user("www-data") else "",
         )
         with open(f"{self.root}/httpd.conf", "w") as file:
-            file.write(text)
-        httpd = first("/usr/sbin/apache2", "/usr/sbin/httpd")
-        self.process = subprocess.Popen([httpd, "-DFOREGROUND", "-f", f"{self.root}/httpd.conf"])
+            file.write(head + loads + config)
+        self.httpd = first(*HTTPD)
+        # A session of its own: Ctrl-C is for the command, which stops httpd in order.
+        self.process = subprocess.Popen([self.httpd, "-DFOREGROUND", "-f", f"{self.root}/httpd.conf"], start_new_session=True)
+
+    def add(self, name, source):
+        target = f"{self.root}/{name}"
+        if isinstance(source, bytes):
+            with open(target, "wb") as file:
+                file.write(source)
+        elif os.path.isdir(source):
+            shutil.copytree(source, target, symlinks=True)
+        else:
+            shutil.copy(source, target)
 
     def url(self, path):
         return f"http://127.0.0.1:{self.port}{path}"
@@ -111,36 +150,74 @@ class Server:
     def wait(self, path="/hello"):
         """Waits until the URL answers; returns the seconds that took."""
         start = time.monotonic()
-        while time.monotonic() < start + 20:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 5) as client:
-                    client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-                    if b" 200 OK" in client.recv(200):
-                        return time.monotonic() - start
-            except OSError:
-                pass
-            time.sleep(0.005)
-        with open(f"{self.root}/error.log") as log:
-            sys.exit(f"no answer; the log says:\n{log.read()}")
+        if not until(lambda: self.ask(path, 5)[0] == 200, 20, 0.001):
+            log = self.log()
+            self.stop()
+            sys.exit(f"no answer; the log says:\n{log}")
+        return time.monotonic() - start
 
-    def processes(self):
-        """The pids of httpd and its descendants."""
-        parents = {}
+    def ask(self, path, timeout=15):
+        """One request over a connection of its own: status and body; the status is 0 when there is no answer."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            client.request("GET", path)
+            answer = client.getresponse()
+            return answer.status, answer.read().decode("latin-1")
+        except (OSError, http.client.HTTPException) as error:
+            return 0, f"{type(error).__name__}"
+        finally:
+            client.close()
+
+    def log(self):
+        try:
+            with open(f"{self.root}/error.log", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def said(self, pattern, since=0):
+        """The lines of the log that match, from an offset on."""
+        return [line for line in self.log()[since:].splitlines() if re.search(pattern, line)]
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def descendants(self):
+        """The processes that httpd's parent started, and theirs: pid → (parent, command line)."""
+        known = {}
         for path in glob.glob("/proc/[0-9]*/stat"):
             try:
                 with open(path) as file:
                     head, _, tail = file.read().rpartition(") ")
+                with open(path.replace("stat", "cmdline")) as file:
+                    command = file.read().replace("\0", " ").strip()
             except OSError:
                 continue
-            parents[int(head.split()[0])] = int(tail.split()[1])
-        ours = []
-        for pid in parents:
+            if not tail.startswith("Z"):
+                known[int(head.split()[0])] = (int(tail.split()[1]), command)
+        found = {}
+        for pid in known:
             ancestor = pid
-            while ancestor not in (0, self.process.pid):
-                ancestor = parents.get(ancestor, 0)
-            if ancestor:
-                ours.append(pid)
-        return ours
+            while ancestor in known and ancestor != self.process.pid:
+                ancestor = known[ancestor][0]
+            if ancestor == self.process.pid and pid != ancestor:
+                found[pid] = known[pid]
+        return found
+
+    def processes(self):
+        """The pids of httpd and all that it started."""
+        return [self.process.pid, *self.descendants()]
+
+    def children(self):
+        """httpd's own children, without those that have become something else."""
+        return [pid for pid, (parent, command) in self.descendants().items() if parent == self.process.pid and self.httpd in command]
+
+    def sizes(self, pid=None):
+        """Resident KiB, descriptors and threads of the parent, or of another process."""
+        proc = f"/proc/{pid or self.process.pid}"
+        with open(f"{proc}/status") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return int(fields["VmRSS"].split()[0]), len(os.listdir(f"{proc}/fd")), int(fields["Threads"])
 
     def processor_time(self):
         """Seconds that these processes, and those of theirs that have ended, have used so far."""
@@ -152,12 +229,24 @@ class Server:
             except OSError:
                 continue
             total += sum(map(int, fields[11:15]))
-        return total / os.sysconf("SC_CLK_TCK")
+        return total / TICKS
 
-    def memory(self):
-        """Octets that these processes use together, shared pages counted in parts (PSS)."""
+    def switches(self):
+        """How often a thread of these processes has given up its processor or lost it. Threads that have ended are not in it."""
         total = 0
         for pid in self.processes():
+            for path in glob.glob(f"/proc/{pid}/task/*/status"):
+                try:
+                    with open(path) as file:
+                        total += sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
+                except OSError:
+                    continue
+        return total
+
+    def memory(self, pids=None):
+        """Octets that these processes use together, shared pages counted in parts (PSS)."""
+        total = 0
+        for pid in pids or self.processes():
             try:
                 with open(f"/proc/{pid}/smaps_rollup") as file:
                     total += sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
@@ -166,6 +255,20 @@ class Server:
         return total
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        """Stops httpd; the seconds that took, and what is left over after that, by name."""
+        mine = {pid: command for pid, (_, command) in self.descendants().items()}
+        self.signal(signal.SIGTERM)
+        began = time.monotonic()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        took = time.monotonic() - began
+        until(lambda: not any(map(is_alive, mine)), 3)
+        left = [command for pid, command in mine.items() if is_alive(pid)]
+        for pid in mine:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.root, ignore_errors=True)
+        return took, left

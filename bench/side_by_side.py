@@ -16,7 +16,8 @@ import subprocess
 import tempfile
 import time
 
-from servers import Server, first
+from servers import modules, results
+from sites import Site
 from workloads import WORKLOADS
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -91,22 +92,19 @@ def main():
     parser.add_argument("--mpm", default="event")
     parser.add_argument("--only", default="", help="workloads whose name contains this")
     options = parser.parse_args()
-    modules = {
-        "ours": os.path.join(options.ours, "mod_wsgi.so"),
-        "mod_wsgi": first(options.theirs + "/lib/**/mod_wsgi-py*.so", options.theirs),
-    }
+    tested = modules(options.ours, options.theirs)
     seconds = int(options.seconds)
     print(
         f"{platform.platform()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {options.mpm} MPM; "
         f"{options.rounds} rounds of {seconds} s, median of ratios (least to largest); CPU in us per request"
     )
     print(f"{'workload':34}{'mode':>9}{'mod_wsgi':>10}{'ours':>9}{'ratio':>7}{'spread':>14}{'target':>8}  {'rate':>6}{'p50':>6}{'p99':>6}{'failed':>7}")
-    results = []
+    rows = []
     for mode in ("daemon", "embedded"):
         chosen = [workload for workload in WORKLOADS if mode in workload.modes() and options.only in workload.name]
         if not chosen:
             continue
-        servers = {name: Server(module, mode, options.packages, mpm=options.mpm) for name, module in modules.items()}
+        servers = {name: Site(module, mode, options.packages, mpm=options.mpm) for name, module in tested.items()}
         try:
             for server in servers.values():
                 server.wait()
@@ -122,7 +120,7 @@ def main():
                     "rounds": rounds,
                     "failures": {name: sum(each[name]["failures"] for each in rounds) for name in servers},
                 }
-                results.append(row)
+                rows.append(row)
                 print(
                     f"{workload.name:34}{mode:>9}{median(rounds, 'mod_wsgi', 'processor'):>10.0f}{median(rounds, 'ours', 'processor'):>9.0f}"
                     f"{cpu:>7.2f}{f'{least:.2f}-{largest:.2f}':>14}{f'<={target:.2f}':>8}{'+' if cpu <= target else '-':>2}"
@@ -135,20 +133,18 @@ def main():
             for server in servers.values():
                 server.stop()
         print(f"memory after that, {mode}: {memory['ours'] / 2**20:.0f} MiB ours, {memory['mod_wsgi'] / 2**20:.0f} MiB mod_wsgi (PSS of all processes)")
-        results.append({"memory": memory, "mode": mode})
-    starts = {name: [] for name in modules}
+        rows.append({"memory": memory, "mode": mode})
+    starts = {name: [] for name in tested}
     for _ in range(options.rounds):
-        for name, module in modules.items():
-            server = Server(module, "daemon", options.packages)
+        for name, module in tested.items():
+            server = Site(module, "daemon", options.packages)
             starts[name].append(server.wait())
             server.stop()
     cold = {name: statistics.median(times) * 1000 for name, times in starts.items()}
     print(f"first daemon answer after the start: {cold['ours']:.0f} ms ours, {cold['mod_wsgi']:.0f} ms mod_wsgi ({cold['ours'] / cold['mod_wsgi']:.2f})")
-    results.append({"cold start": starts})
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, time.strftime("%Y-%m-%d-%H%M%S.json")), "w") as file:
-        json.dump(results, file, indent=1)
+    rows.append({"cold start": starts})
+    with open(os.path.join(results(), time.strftime("%Y-%m-%d-%H%M%S.json")), "w") as file:
+        json.dump(rows, file, indent=1)
 
 
 if __name__ == "__main__":

@@ -6,39 +6,19 @@ Prints the latency of small requests without and with 500 clients that read 1 Ki
 
 import argparse
 import os
-import shutil
 import socket
 import statistics
-import subprocess
-import tempfile
 import threading
 import time
 
-from servers import Server, first, free_port, has_user
+from servers import Server
 
 CONFIG = """
-ServerRoot {root}
-DefaultRuntimeDir {root}
-PidFile {root}/httpd.pid
-ErrorLog {root}/error.log
-LogLevel warn
-ServerName localhost
 Timeout 600
-Listen 127.0.0.1:{port}
-LoadModule mpm_event_module {modules}/mod_mpm_event.so
-LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule wsgi_module {module}
-{user}
-MaxKeepAliveRequests 0
 LimitRequestBody 0
-WSGISocketPrefix {root}/wsgi
-WSGIApplicationGroup %{{GLOBAL}}
-WSGIScriptAlias / {root}/slow.wsgi
+WSGIScriptAlias / ${ROOT}/slow.wsgi
 WSGIDaemonProcess slow processes=1 threads=5
 WSGIProcessGroup slow
-<Directory {root}>
-    Require all granted
-</Directory>
 """
 
 APPLICATION = '''
@@ -71,25 +51,9 @@ class Slow(Server):
     """One with the application above."""
 
     def __init__(self, module):
-        self.root = tempfile.mkdtemp(prefix="wsgi-slow-")
-        os.chmod(self.root, 0o755)
-        self.port = free_port()
-        for name in {os.path.basename(module), "mod_wsgi_python.so", "mod_wsgi_supervisor"}:
-            source = os.path.join(os.path.dirname(module), name)
-            if os.path.exists(source):
-                shutil.copy(source, self.root)
-        with open(f"{self.root}/slow.wsgi", "w") as file:
-            file.write(APPLICATION)
+        super().__init__(module, CONFIG, {"slow.wsgi": APPLICATION.encode(), "large": b""})
         # Sparse: it takes no room on the disk.
-        with open(f"{self.root}/large", "wb") as file:
-            file.truncate(4 << 30)
-        user = "User www-data\nGroup www-data" if os.getuid() == 0 and has_user("www-data") else ""
-        modules = os.path.dirname(first("/usr/lib*/apache2/modules/mod_mpm_event.so", "/usr/lib*/httpd/modules/mod_mpm_event.so"))
-        module = f"{self.root}/{os.path.basename(module)}"
-        with open(f"{self.root}/httpd.conf", "w") as file:
-            file.write(CONFIG.format(root=self.root, port=self.port, modules=modules, user=user, module=module))
-        httpd = first("/usr/sbin/apache2", "/usr/sbin/httpd")
-        self.process = subprocess.Popen([httpd, "-DFOREGROUND", "-f", f"{self.root}/httpd.conf"])
+        os.truncate(f"{self.root}/large", 4 << 30)
 
 
 def latencies(port, seconds, connections=2):

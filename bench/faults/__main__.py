@@ -12,15 +12,19 @@ import re
 import sys
 import time
 
+# This folder is run by its name: what it shares with the other measurements is above it.
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
 from faults import FAULTS, Fault, touches
-from server import Load, Server, first
+from scene import Load, Scene
+from servers import modules, results
 
 HEAD = f"{'fault':26}{'module':10}{'sent':>7}{'failed':>8}{'wrong':>7}{'hung':>6}{'again':>7}{'p50 ms':>8}{'p99 ms':>8}{'x calm':>8}{'max ms':>8}{'static':>8}  remarks"
 
 
 def run(fault, amount, module, calm_seconds):
     """One fault, one module: a row."""
-    server = Server(module, fault.good, fault.bad)
+    server = Scene(module, fault.good, fault.bad)
     load = Load(server)
     try:
         # Processes start, scripts are loaded.
@@ -74,9 +78,7 @@ def main():
     parser.add_argument("--only", default="", help="faults whose name matches")
     parser.add_argument("--logs", help="a folder to keep the error logs in")
     options = parser.parse_args()
-    modules = {"ours": os.path.join(options.ours, "mod_wsgi.so")}
-    if options.theirs and not options.soak:
-        modules["mod_wsgi"] = first(options.theirs + "/lib/**/mod_wsgi-py*.so", options.theirs)
+    tested = modules(options.ours, None if options.soak else options.theirs)
     faults = [Fault("soak of touches", touches, 10_000, 10_000)] if options.soak else FAULTS
     print(f"{platform.platform()}, {os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}, 300 requests/s over 12 connections")
     print(HEAD)
@@ -84,7 +86,7 @@ def main():
     for fault in faults:
         if not re.search(options.only, fault.name):
             continue
-        for name, module in modules.items():
+        for name, module in tested.items():
             if fault.ours_only and name != "ours":
                 continue
             row = run(fault, fault.full if options.full else fault.quick, module, 10 if options.full else 2)
@@ -95,9 +97,7 @@ def main():
             del row["log"]
             show(name, row)
             table.append({"module": name, **row})
-    folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "results")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, time.strftime("faults-%Y-%m-%d-%H%M%S.json")), "w") as file:
+    with open(os.path.join(results(), time.strftime("faults-%Y-%m-%d-%H%M%S.json")), "w") as file:
         json.dump(table, file, indent=1)
     # What must never be: an answer to somebody else's request, or none.
     ours = [row for row in table if row["module"] == "ours"]

@@ -6,7 +6,7 @@ import signal
 import statistics
 import time
 
-from server import until
+from servers import until
 
 
 class Fault:
