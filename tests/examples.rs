@@ -144,30 +144,11 @@ fn flask() {
         .allow_log("ERROR in app")
         .example("8-flask.conf", &[("SITE", "flask")]);
     symlink(venv("flask", &["flask==3.1.*"]), builder.root().join("flask/venv")).expect("the folder is ours");
-    let httpd = builder.start();
-    let host = "flask.example.com";
-    assert_eq!(httpd.ask(&to(host, "/")).text(), "<p>Hello, stranger!</p>");
-    let form = Request::post("/name", b"name=Ada").header("Host", host).header("Content-Type", "application/x-www-form-urlencoded");
-    let answer = httpd.ask(&form);
-    assert_eq!((answer.status, answer.header("Location")), (302, Some("/")));
-    let cookie = cookie(&answer, "session");
-    assert_eq!(httpd.ask(&to(host, "/").header("Cookie", &cookie)).text(), "<p>Hello, Ada!</p>");
-    let file = format!(
-        "--frontier\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n{}\r\n--frontier--\r\n",
-        "x".repeat(300_000)
-    );
-    let upload =
-        Request::post("/upload", file.as_bytes()).header("Host", host).header("Content-Type", "multipart/form-data; boundary=frontier");
-    assert_eq!(httpd.ask(&upload).text().replace(char::is_whitespace, ""), "{\"name\":\"a.bin\",\"size\":300000}");
-    let stream = httpd.ask(&to(host, "/stream"));
-    assert!(stream.complete && stream.text().ends_with("line 999\n") && stream.text().lines().count() == 1000);
-    assert_eq!(httpd.ask(&to(host, "/teapot")).status, 418);
-    assert_eq!(httpd.ask(&to(host, "/error")).status, 500);
-    assert_eq!(httpd.ask(&to(host, "/none")).status, 404);
+    crate::frameworks::ask_flask(&builder.start(), "flask.example.com");
 }
 
 /// `name=value` of a cookie that an answer sets.
-fn cookie(answer: &Response, name: &str) -> String {
+pub(crate) fn cookie(answer: &Response, name: &str) -> String {
     let start = format!("{name}=");
     let set = answer.all("Set-Cookie").into_iter().find(|value| value.starts_with(&start));
     set.and_then(|value| value.split(';').next()).unwrap_or_else(|| panic!("no cookie {name}: {answer:?}")).to_owned()

@@ -1,0 +1,8 @@
+"""The script that httpd serves."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gallery.settings")
+application = get_wsgi_application()
