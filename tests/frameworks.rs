@@ -1,16 +1,21 @@
 //! Frameworks and applications that people use, from PyPI, and PEP 3333's own validator, driven for real in both modes.
 
-use std::process::Command;
+use std::path::PathBuf;
 
 use crate::examples::cookie;
-use crate::harness::python::{self, venv};
-use crate::harness::{Builder, Client, Folder, Httpd, Mode, Request};
+use crate::harness::python::venv;
+use crate::harness::{Builder, Client, Httpd, Mode, Request};
 
-/// A server whose Python has all of them.
-fn server(mode: Mode) -> Builder {
+/// The virtual environment that has all of them.
+pub(crate) fn home() -> PathBuf {
     let requirements = include_str!("frameworks/requirements.txt");
     let packages: Vec<&str> = requirements.lines().filter(|line| !line.starts_with('#')).collect();
-    let home = venv("frameworks", &packages);
+    venv("frameworks", &packages)
+}
+
+/// A server that runs on it.
+pub(crate) fn server(mode: Mode) -> Builder {
+    let home = home();
     let home = home.display();
     match mode {
         Mode::Daemon => Httpd::new(mode).daemon_options(&format!("threads=5 processes=1 python-home={home} python-path=${{APPS}}")),
@@ -228,46 +233,5 @@ fn wsgidav() {
         assert_eq!(ask("UNLOCK", "/folder/copy.txt", &[("Lock-Token", &token)], b"").status, 204);
         assert_eq!(ask("DELETE", "/folder", &[], b"").status, 204);
         assert_eq!(httpd.get("/folder/file.txt").status, 404);
-    }
-}
-
-#[test]
-fn git() {
-    for mode in Mode::ALL {
-        let mut builder = server(mode).app("with_git.wsgi").config("WSGIChunkedRequest On");
-        if differs!("an exception while Python ends is written past the log's format") {
-            builder = builder.allow_log("");
-        }
-        let httpd = builder.start();
-        let folder = Folder::new();
-        let url = format!("http://localhost:{}/project.git", httpd.port());
-        let git = |place: &str, arguments: &[&str]| {
-            let mut command = Command::new("git");
-            command.args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main"]).args(arguments);
-            command
-                .current_dir(folder.path().join(place))
-                .env("GIT_CONFIG_NOSYSTEM", "1")
-                .env("GIT_TERMINAL_PROMPT", "0")
-                .env("HOME", folder.path());
-            python::run(&mut command)
-        };
-        git("", &["init", "first"]);
-        // Above git's http.postBuffer of 1 MiB the push is chunked.
-        let noise: Vec<u8> = (0..3_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        std::fs::write(folder.path().join("first/noise.bin"), &noise).expect("the folder is ours");
-        folder.write("first/README", "one\n");
-        git("first", &["add", "."]);
-        git("first", &["commit", "-m", "One"]);
-        git("first", &["push", &url, "HEAD:refs/heads/main"]);
-        git("", &["clone", "--branch", "main", &url, "second"]);
-        assert!(std::fs::read(folder.path().join("second/noise.bin")).expect("it was cloned") == noise);
-        folder.write("second/README", "two\n");
-        git("second", &["commit", "-a", "-m", "Two"]);
-        git("second", &["push", "origin", "HEAD:refs/heads/main"]);
-        git("first", &["pull", "--ff-only", &url, "main"]);
-        assert_eq!(std::fs::read_to_string(folder.path().join("first/README")).expect("it was pulled"), "two\n");
-        git("first", &["tag", "v1"]);
-        git("first", &["push", &url, "v1"]);
-        assert!(git("second", &["ls-remote", &url]).contains("refs/tags/v1"));
     }
 }

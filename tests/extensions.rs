@@ -1,0 +1,73 @@
+//! Extension modules from PyPI: those that can live in one interpreter of a process only serve as well, and what to do is said where they cannot.
+
+use std::path::PathBuf;
+
+use crate::harness::{Httpd, Mode, python::venv};
+
+/// What `with_extensions.wsgi` answers.
+const ANSWERS: [(&str, &str); 5] = [
+    ("numpy", "[[1.0, 0.0], [0.0, 1.0]]"),
+    ("lxml", "'42'"),
+    ("cryptography", "'verified'"),
+    ("pydantic", "[42, 'int_parsing']"),
+    ("psycopg", "['binary', True]"),
+];
+
+/// A virtual environment with all of them, as wheels: to compile them is not what is tried.
+fn home() -> PathBuf {
+    let packages = [
+        "--only-binary=:all:",
+        "numpy==2.2.6; python_version < '3.11'",
+        "numpy==2.4.6; python_version >= '3.11'",
+        "lxml==6.1.3",
+        "cryptography==50.0.2",
+        "pydantic==2.14.3",
+        "psycopg[binary]==3.3.9",
+    ];
+    venv("extensions", &packages)
+}
+
+#[test]
+fn they_serve_in_a_daemon_group_without_further_words() {
+    let httpd =
+        Httpd::new(Mode::Daemon).daemon_options(&format!("threads=3 python-home={}", home().display())).app("with_extensions.wsgi").start();
+    // Each of the threads meets them.
+    for _ in 0..6 {
+        for (name, answer) in ANSWERS {
+            assert_eq!(httpd.get(&format!("/{name}")).text(), answer, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_second_interpreter_gets_advice() {
+    only_ours!("what a traceback about sub-interpreters means is left to the reader");
+    for mode in Mode::ALL {
+        let home = home();
+        let builder = match mode {
+            Mode::Daemon => Httpd::new(mode).daemon_options(&format!("threads=3 python-home={}", home.display())),
+            Mode::Embedded => Httpd::new(mode).config(&format!("WSGIPythonHome {}", home.display())),
+        };
+        let httpd = builder
+            .mount("/one", "with_extensions.wsgi")
+            .mount("/two", "with_extensions.wsgi")
+            .expect_log("WSGI0349")
+            .expect_traceback("ImportError")
+            // It warns of every sub-interpreter.
+            .allow_log("NumPy")
+            .start();
+        for (name, answer) in ANSWERS {
+            assert_eq!(httpd.get(&format!("/one/{name}")).text(), answer, "{mode:?} {name}");
+            let second = httpd.get(&format!("/two/{name}"));
+            // psycopg finds a way without its compiled part; with another Python others may.
+            if second.status == 200 && name != "numpy" {
+                continue;
+            }
+            assert_eq!(second.status, 500, "{mode:?} {name}: {}", second.text());
+            let line = httpd.log().wait_for_count("WSGI0349", 1).pop().expect("there is one at least");
+            let (what, rest) = line.split_once(" cannot be used in the sub-interpreter ").unwrap_or_else(|| panic!("{name}: {line}"));
+            assert!(what.contains("the extension module '") && what.contains(name), "{name}: {line}");
+            assert!(rest.contains("|/two") && rest.contains("WSGIApplicationGroup %{GLOBAL}"), "{name}: {line}");
+        }
+    }
+}
