@@ -117,6 +117,16 @@ pub(crate) enum LoadError {
     Script(#[from] ScriptError),
 }
 
+impl LoadError {
+    /// The modification time of what could not be loaded, if it could be read.
+    pub(crate) fn modified(&self) -> Option<i64> {
+        match self {
+            Self::Interpreter(..) => None,
+            Self::Script(error) => error.modified(),
+        }
+    }
+}
+
 /// How often a request lets others replace the script that it is about to run.
 const REPLACEMENTS: u32 = 5;
 

@@ -44,12 +44,22 @@ pub(crate) enum ScriptError {
     /// It could not be read.
     #[error("cannot read '{0}': {1}")]
     Unreadable(String, std::io::Error),
-    /// It could not be compiled or executed; the type and text of the exception.
+    /// It could not be compiled or executed: the type and text of the exception, and the modification time of what it was.
     #[error("cannot load '{0}': {1}")]
-    Exception(String, String),
+    Exception(String, String, i64),
     /// Python is being stopped.
     #[error("cannot load '{0}': Python is being stopped")]
     Stopped(String),
+}
+
+impl ScriptError {
+    /// The modification time of what could not be loaded, if it could be read.
+    pub(crate) fn modified(&self) -> Option<i64> {
+        match self {
+            Self::Exception(_, _, modified) => Some(*modified),
+            Self::Unreadable(..) | Self::Stopped(_) => None,
+        }
+    }
 }
 
 impl Scripts {
@@ -160,7 +170,7 @@ impl Script {
                     }
                 });
                 let report = exception.report(py);
-                ScriptError::Exception(path.to_string(), format!("{}: {}", report.type_name, report.text))
+                ScriptError::Exception(path.to_string(), format!("{}: {}", report.type_name, report.text), modified)
             })?;
             *self.module.lock() = Some(module);
             self.modified.store(modified, SeqCst);

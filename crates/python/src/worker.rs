@@ -23,7 +23,7 @@ mod tests;
 mod timers;
 mod watch;
 
-use crate::host::{Ending, Host, HostError, HostSettings, LogSink, Mode, ReloadPolicy};
+use crate::host::{Ending, Host, HostError, HostSettings, LoadError, LogSink, Mode, ReloadPolicy};
 use crate::module::metrics::Meter;
 use crate::python::Attached;
 use inherited::Inherited;
@@ -100,13 +100,10 @@ pub(crate) fn run(py: Attached<'_>) -> i32 {
         }
     };
     let told = settings(&channel).and_then(|settings| work(py, &channel, inherited, settings));
-    let Err(error) = told else { return DONE };
-    // The supervisor logs what it is told; if it is not there, nobody would.
-    if channel.send(&FromWorker::Failed(error.to_string()), &[]).is_err() {
-        log::coded(&codes::WORKER, &error);
+    match told {
+        Ok(()) => DONE,
+        Err(error) => give_up(&channel, &error),
     }
-    // Whoever was not ready has nothing to end in order.
-    sys::process::exit_now(NOT_READY);
 }
 
 /// Takes over what the supervisor has left open.
@@ -194,7 +191,7 @@ fn serve(
         news,
     };
     let pool = pool::Pool::new(listener, own_listener(group)).map_err(os("cannot make an epoll"))?;
-    load(host, settings)?;
+    load(host, channel, settings)?;
     // Only now: a signal ends whoever has nothing to finish yet.
     let signals = sys::signals::watch(&control::SIGNALS).map_err(os("cannot watch signals"))?;
     std::thread::scope(|scope| {
@@ -211,7 +208,8 @@ fn serve(
             let beside = |work| beside(scope, stack, work);
             beside(Box::new(move || told.serve(host)));
             let (pool, service, signals) = (&pool, &service, &signals);
-            control::Control { channel, signals, pool, service, subscribers: &subscribers, group, host, beside: &beside }.run()
+            let accepts = Arc::default();
+            control::Control { channel, signals, pool, service, subscribers: &subscribers, group, host, beside: &beside, accepts }.run()
         };
         // Requests that are still being executed are waited for, when this scope ends.
         tell(channel, &FromWorker::Drained);
@@ -296,14 +294,30 @@ impl LogSink for OutsideRequests {
 }
 
 /// Loads what is to be loaded before the first request: the imports in their order, then what the generation before had loaded.
-fn load(host: &Host, settings: &WorkerSettings) -> Result<(), StartError> {
+fn load(host: &Host, channel: &Channel, settings: &WorkerSettings) -> Result<(), StartError> {
     let imports = &settings.group.imports;
     for import in imports.iter().chain(settings.preload.iter().filter(|import| !imports.contains(import))) {
-        if host.load(import).is_err() && settings.preload_must_succeed && settings.preload.contains(import) {
-            return Err(StartError::Preload(path(import)));
+        let Err(error) = host.load(import) else { continue };
+        if settings.preload_must_succeed && settings.preload.contains(import) {
+            return Err(cannot_load(channel, import, &error));
         }
     }
     Ok(())
+}
+
+/// Tells the supervisor of a script without which this worker must not serve.
+fn cannot_load(channel: &Channel, import: &Import, error: &LoadError) -> StartError {
+    tell(channel, &FromWorker::LoadFailed { script: import.script.clone(), modified: error.modified() });
+    StartError::Preload(path(import))
+}
+
+/// Ends a worker that cannot become ready: it has nothing to end in order.
+fn give_up(channel: &Channel, error: &StartError) -> ! {
+    // The supervisor logs what it is told; if it is not there, nobody would.
+    if channel.send(&FromWorker::Failed(error.to_string()), &[]).is_err() {
+        log::coded(&codes::WORKER, error);
+    }
+    sys::process::exit_now(NOT_READY);
 }
 
 /// Does something in Python on a thread of its own.

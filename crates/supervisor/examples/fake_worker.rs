@@ -94,7 +94,7 @@ impl Fake {
                     self.say(&FromWorker::Drained);
                     return ExitCode::SUCCESS;
                 }
-                Ok(Some((ToWorker::Load(import), _))) => {
+                Ok(Some((ToWorker::Load { import, .. }, _))) => {
                     self.load(&import.script, false);
                 }
                 Ok(None) => {}

@@ -7,6 +7,7 @@
 
 mod backoff;
 mod demand;
+mod loads;
 mod looks;
 mod member;
 mod rules;
@@ -70,6 +71,8 @@ pub(crate) enum Event {
     Seen(Version),
     /// The group was looked at: whether requests wait, and its workers.
     Look(bool, Vec<Sight>),
+    /// A script that a worker was to load is gone.
+    Gone(WorkerId, Import),
     /// Somebody asks a group that is asleep.
     Asked,
     /// Time has passed.
@@ -92,8 +95,8 @@ pub(crate) enum Action {
     Start(Start),
     /// Do this to a worker.
     Order(WorkerId, Order),
-    /// Let a worker load what another one has loaded.
-    Load(WorkerId, Import),
+    /// Let a worker load what another one has loaded, or answer with `Gone`.
+    Load { worker: WorkerId, import: Import, must_succeed: bool },
     /// Let httpd's children know how a worker ended.
     RecordDeath(u32, Cause),
     /// Let httpd's children know how the group is.
@@ -149,6 +152,8 @@ pub(crate) struct Group {
     /// Whether the last start failed before there was a process.
     hopeless: bool,
     scripts: Scripts,
+    /// Whether a script has changed while one was being tried.
+    seen_while_trying: bool,
     /// Workers to start that load nothing beforehand: they follow those that had nothing to do.
     cold: usize,
     stopping: bool,
@@ -175,6 +180,7 @@ impl Group {
             settings_backoff: Backoff::default(),
             hopeless: false,
             scripts: Scripts::default(),
+            seen_while_trying: false,
             cold: 0,
             stopping: false,
             state: GroupState::Starting,
@@ -216,6 +222,7 @@ impl Group {
             Event::Exited(worker, cause) => self.exited(worker, cause, now),
             Event::Seen(version) => self.seen(version, now),
             Event::Look(waiting, sights) => self.look(waiting, &sights, now),
+            Event::Gone(worker, import) => self.need_not_load(worker, &import),
             Event::Asked => self.wake(),
             Event::Tick => self.tick(now),
         }
@@ -252,7 +259,8 @@ impl Group {
         let (phase, order) = member.phase.on(event, now, &member.generation.rules.timeouts);
         member.phase = phase;
         match event {
-            lifecycle::Event::Ready | lifecycle::Event::Accept | lifecycle::Event::Lost | lifecycle::Event::Exited => {}
+            lifecycle::Event::Ready | lifecycle::Event::Load | lifecycle::Event::Accept => {}
+            lifecycle::Event::Lost | lifecycle::Event::Exited => {}
             // Who stopped speaking was told nothing: its end is no order of ours, though we may have to kill it.
             lifecycle::Event::ShutdownExpired => {}
             _ => member.told = true,
@@ -306,33 +314,19 @@ impl Group {
         let Some(member) = self.members.get_mut(&worker) else { return };
         let title = title(member);
         match message {
-            FromWorker::Ready => {
-                member.was_ready = true;
-                let (took, in_current) = (now - member.started, self.current == Some(member.generation));
-                let service = member.generation.rules.service;
-                self.advance(worker, lifecycle::Event::Ready, now);
-                if in_current {
-                    self.hopeless = false;
-                    // A service script has only begun: how long it lives, counts.
-                    if !service {
-                        self.backoff.reset();
-                    }
-                }
-                self.log(Level::Info, format!("{title} of group '{}' is ready after {} ms", self.name, took.as_millis()));
-            }
+            FromWorker::Ready => self.stands_by(worker),
             FromWorker::Failed(reason) => {
                 member.failure = Some(reason);
                 self.advance(worker, lifecycle::Event::Lost, now);
             }
             FromWorker::Loaded { import, modified, reloads } => {
-                member.loaded.retain(|(loaded, _)| *loaded != import);
-                member.loaded.push((import.clone(), modified));
-                self.scripts.loaded(&import);
+                self.loaded(worker, &import, modified);
                 if reloads {
                     self.watch(&import.script);
                 }
                 self.seen(Version { script: import.script, modified }, now);
             }
+            FromWorker::LoadFailed { script, modified } => self.load_failed(script, modified),
             FromWorker::Changed { script, modified } => {
                 self.watch(&script);
                 self.seen(Version { script, modified }, now);
@@ -409,12 +403,13 @@ impl Group {
         if self.settings_backoff.allows(now) && self.wants_settings() {
             self.begin(Trigger::Settings, now);
         }
+        self.share_loads(now);
         self.advance_switch(now);
         let Some(current) = self.current else { return };
-        self.advance_all(lifecycle::Event::Accept, now, |member| member.phase == Phase::Ready && member.generation == current);
+        let may_serve = |member: &Member| member.phase == Phase::Ready && !member.is_held && member.generation == current;
+        self.advance_all(lifecycle::Event::Accept, now, may_serve);
         self.start_missing(current, now);
         self.drain_surplus(current, now);
-        self.share_loads(current);
         self.tell_state();
     }
 
@@ -427,7 +422,9 @@ impl Group {
     }
 
     fn missing(&self, current: Generation) -> usize {
-        let stays = |member: &&Member| member.generation == current && member.is_standing() && member.leaving.is_none();
+        // Whoever says that it has failed is replaced when it has ended, after the pause that follows a failure.
+        let is_there = |member: &Member| member.is_standing() || member.failure.is_some();
+        let stays = |member: &&Member| member.generation == current && is_there(member) && member.leaving.is_none();
         self.wanted.saturating_sub(self.members.values().filter(stays).count())
     }
 
@@ -444,6 +441,9 @@ impl Group {
     }
 
     fn start_missing(&mut self, current: Generation, now: Instant) {
+        if !self.is_served() {
+            self.backoff.wait_no_longer();
+        }
         while self.wants_start() && self.backoff.allows(now) {
             let warm = self.cold == 0;
             self.cold = self.cold.saturating_sub(1);
@@ -469,6 +469,8 @@ impl Group {
             phase: Phase::started(now, &generation.rules.timeouts),
             pid: None,
             started: now,
+            is_warm: warm,
+            stands_by: false,
             was_ready: false,
             told: false,
             signalled: false,
@@ -476,26 +478,11 @@ impl Group {
             failure: None,
             loaded: Vec::new(),
             to_load,
+            awaited: Vec::new(),
+            is_held: false,
             memory_at_first: None,
         };
         self.members.insert(worker, member);
-    }
-
-    /// Lets every worker load what one of them has loaded. Who came to it later, by a request, might find a newer version, or a broken
-    /// one, while the others run the old.
-    fn share_loads(&mut self, current: Generation) {
-        let known = self.scripts.preload();
-        for (worker, member) in self.members.iter_mut().filter(|(_, member)| member.generation == current && member.phase == Phase::Serving)
-        {
-            for import in &known {
-                if !member.to_load.contains(import) {
-                    member.to_load.push(import.clone());
-                    if !member.loaded.iter().any(|(loaded, _)| loaded == import) {
-                        self.actions.push(Action::Load(*worker, import.clone()));
-                    }
-                }
-            }
-        }
     }
 
     /// Lets those go that have to be replaced, as far as there are enough without them, and then whoever is one too many.
@@ -528,8 +515,13 @@ impl Group {
         }
         if self.next.as_ref().is_some_and(|next| next.generation == generation) {
             self.abandon(reason, now);
-        } else if self.current == Some(generation) && self.backoff.failed(now, reason) {
-            self.log(code.level, line);
+        } else if self.current == Some(generation) {
+            // Trying does not repair a script, though it may show that what the script needs is there again.
+            let lasts = self.scripts.any_failed() && self.is_served();
+            let is_news = if lasts { self.backoff.failed_lastingly(now, reason) } else { self.backoff.failed(now, reason) };
+            if is_news {
+                self.log(code.level, line);
+            }
         }
     }
 

@@ -16,7 +16,7 @@ const LENIENCE: Duration = Duration::from_millis(500);
 /// Where a worker stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Python starts and loads what is to be loaded, until `startup-timeout`.
+    /// Python starts, or what is to be loaded is loaded, until `startup-timeout`.
     Starting { until: Option<Instant> },
     /// It could accept, and does not yet.
     Ready,
@@ -35,6 +35,8 @@ pub(crate) enum Phase {
 pub(crate) enum Event {
     /// It says that it is ready.
     Ready,
+    /// It has something more to load before it is ready.
+    Load,
     /// Its group wants it to serve.
     Accept,
     /// Its group has a better one.
@@ -123,6 +125,7 @@ impl Phase {
             (Self::Gone, _) | (_, Event::Exited) => (Self::Gone, Order::Wait),
 
             (Self::Starting { .. }, Event::Ready) => (Self::Ready, Order::Wait),
+            (Self::Ready, Event::Load) => (Self::started(now, timeouts), Order::Wait),
             (Self::Ready, Event::Accept) => (Self::Serving, Order::Accept),
 
             // Who is still starting owes nobody an answer and does not read messages yet.
@@ -195,6 +198,13 @@ mod tests {
         let (ready, order) = starting.on(Event::Ready, now, &TIMEOUTS);
         assert_eq!((ready, order), (Phase::Ready, Order::Wait));
         assert_eq!(ready.on(Event::Accept, now, &TIMEOUTS), (Phase::Serving, Order::Accept));
+    }
+
+    #[test]
+    fn who_has_something_more_to_load_is_not_ready_and_has_the_time_of_a_start() {
+        let now = Instant::now();
+        assert_eq!(Phase::Ready.on(Event::Load, now, &TIMEOUTS), (Phase::started(now, &TIMEOUTS), Order::Wait));
+        assert_eq!(Phase::Serving.on(Event::Load, now, &TIMEOUTS), (Phase::Serving, Order::Wait), "this is done beside");
     }
 
     #[test]

@@ -248,9 +248,11 @@ impl Supervisor {
             }),
             Action::Order(worker, order) => self.order(worker, order),
             // A script that is gone meanwhile would only fail.
-            Action::Load(worker, import) => {
+            Action::Load { worker, import, must_succeed } => {
                 if watch::modified(&import.script).is_some() {
-                    self.tell(worker, &ToWorker::Load(import));
+                    self.tell(worker, &ToWorker::Load { import, must_succeed });
+                } else {
+                    events.push_back(Event::Gone(worker, import));
                 }
             }
             Action::RecordDeath(pid, cause) => {

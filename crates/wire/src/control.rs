@@ -42,8 +42,13 @@ pub enum ToWorker {
     Drain(StopReason),
     /// Exit in order, within `shutdown-timeout`; the reason is for `process_stopping`.
     Stop(StopReason),
-    /// Another worker of the generation has loaded this script: load it as well, so that all of them run the same version of it.
-    Load(Import),
+    /// Another worker has loaded this script: load it as well, so that all of them run the same version of it.
+    Load {
+        /// Which script, and where.
+        import: Import,
+        /// Whether a failure is one of the worker, as long as it has not been told to accept: others go on without it.
+        must_succeed: bool,
+    },
 }
 
 /// What one worker is told.
@@ -76,6 +81,13 @@ pub enum FromWorker {
         modified: i64,
         /// Whether it was loaded for a request that reloads it when it changes (`WSGIScriptReloading`).
         reloads: bool,
+    },
+    /// A script that must be loaded cannot be, which the log explains; [`FromWorker::Failed`] follows.
+    LoadFailed {
+        /// Its path.
+        script: Octets,
+        /// The modification time of what could not be loaded, if it could be read.
+        modified: Option<i64>,
     },
     /// A loaded script has changed on disk: a new generation is wanted.
     Changed {

@@ -9,8 +9,11 @@ use super::pool::Pool;
 use super::request::Service;
 use super::subscribers::Subscribers;
 use super::watch::{Beside, Consequence, Watch};
+use super::{cannot_load, give_up};
 use crate::host::Host;
+use parking_lot::Mutex;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sys::control::{Channel, ChannelError};
 use sys::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -30,7 +33,7 @@ const ROUND: Duration = Duration::from_secs(1);
 /// What the control loop listens to and acts upon.
 pub(super) struct Control<'w> {
     /// The supervisor.
-    pub(super) channel: &'w Channel,
+    pub(super) channel: &'w Arc<Channel>,
     /// Signals.
     pub(super) signals: &'w Signals,
     /// The request threads.
@@ -45,6 +48,8 @@ pub(super) struct Control<'w> {
     pub(super) host: &'static Host,
     /// Does something beside the requests.
     pub(super) beside: &'w Beside<'w>,
+    /// Whether requests are accepted, or were; held while that, or the end of a worker that is not ready, is being decided.
+    pub(super) accepts: Arc<Mutex<bool>>,
 }
 
 impl Control<'_> {
@@ -98,7 +103,7 @@ impl Control<'_> {
                 Ok(Some((ToWorker::Accept, _))) => events.push(Event::Accept),
                 Ok(Some((ToWorker::Drain(reason), _))) => events.push(Event::Drain(reason)),
                 Ok(Some((ToWorker::Stop(reason), _))) => events.push(Event::Stop(reason)),
-                Ok(Some((ToWorker::Load(import), _))) => self.load(import),
+                Ok(Some((ToWorker::Load { import, must_succeed }, _))) => self.load(import, must_succeed),
                 Ok(Some((ToWorker::Configure(_), _))) => log::coded(&codes::CONTROL, "a worker was configured twice"),
                 Ok(None) => break,
                 Err(ChannelError::Malformed(error)) => log::coded(&codes::CONTROL, error),
@@ -143,15 +148,20 @@ impl Control<'_> {
     }
 
     /// Loads a script: it may take long, and the supervisor is to be heard meanwhile.
-    fn load(&self, import: Import) {
-        let host = self.host;
+    fn load(&self, import: Import, must_succeed: bool) {
+        let (host, channel, accepts) = (self.host, Arc::clone(self.channel), Arc::clone(&self.accepts));
         (self.beside)(Box::new(move || {
-            // The log has why it failed; the first request to it tries again.
-            let _loaded = host.load(&import);
+            // The log has why it failed; if requests are accepted, the first one to it tries again.
+            let Err(error) = host.load(&import) else { return };
+            let accepts = accepts.lock();
+            if must_succeed && !*accepts {
+                give_up(&channel, &cannot_load(&channel, &import, &error));
+            }
         }));
     }
 
     fn accept(&self) {
+        *self.accepts.lock() = true;
         if let Err(error) = self.pool.accept(self.service) {
             log::coded(&codes::ACCEPT, format_args!("cannot wait for connections: {error}"));
             // A worker that cannot accept is replaced, not kept.

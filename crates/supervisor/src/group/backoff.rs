@@ -14,6 +14,8 @@ pub(super) struct Backoff {
     failures: u32,
     retry_at: Option<Instant>,
     said: Option<(String, Instant)>,
+    /// Whether the last failure was one that most likely will be repeated.
+    lasts: bool,
 }
 
 impl Backoff {
@@ -21,12 +23,28 @@ impl Backoff {
     pub(super) fn failed(&mut self, now: Instant, reason: &str) -> bool {
         let wait = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
         self.failures += 1;
+        self.lasts = false;
         self.retry_at = Some(now + wait);
         let news = self.said.as_ref().is_none_or(|(said, at)| said != reason || now >= *at + SILENCE);
         if news {
             self.said = Some((reason.to_owned(), now));
         }
         news
+    }
+
+    /// Counts a failure that will most likely be repeated: the next attempt is made as late as possible.
+    pub(super) fn failed_lastingly(&mut self, now: Instant, reason: &str) -> bool {
+        let news = self.failed(now, reason);
+        self.retry_at = Some(now + LONGEST);
+        self.lasts = true;
+        news
+    }
+
+    /// Allows the next attempt at once, after a failure that could only wait because others served.
+    pub(super) fn wait_no_longer(&mut self) {
+        if self.lasts {
+            self.reset();
+        }
     }
 
     /// Forgets the failures, what was said included.
@@ -68,6 +86,18 @@ mod tests {
         assert!(!backoff.allows(now));
         backoff.reset();
         assert!(backoff.allows(now));
+    }
+
+    #[test]
+    fn what_is_not_repaired_by_trying_is_tried_seldom() {
+        let (mut backoff, now) = (Backoff::default(), Instant::now());
+        assert!(backoff.failed_lastingly(now, "no"));
+        assert_eq!(backoff.retry_at(), Some(now + LONGEST));
+        backoff.wait_no_longer();
+        assert!(backoff.allows(now));
+        backoff.failed(now, "no");
+        backoff.wait_no_longer();
+        assert!(!backoff.allows(now), "this one may be over soon");
     }
 
     #[test]

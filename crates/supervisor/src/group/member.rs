@@ -15,6 +15,10 @@ pub(super) struct Member {
     pub(super) phase: Phase,
     pub(super) pid: Option<u32>,
     pub(super) started: Instant,
+    /// Whether it was told at its start to load what others had loaded.
+    pub(super) is_warm: bool,
+    /// Whether it has said that it is ready, be there more to load or not.
+    pub(super) stands_by: bool,
     pub(super) was_ready: bool,
     /// Whether it was told to end, or has said in order that it does.
     pub(super) told: bool,
@@ -25,8 +29,12 @@ pub(super) struct Member {
     /// Why it cannot become ready, in its own words.
     pub(super) failure: Option<String>,
     pub(super) loaded: Vec<(Import, i64)>,
-    /// What it was told to load, at its start or later.
+    /// What it was told to load, at its start or later, or need not load.
     pub(super) to_load: Vec<Import>,
+    /// What it was told to load since it stands by, and has not loaded.
+    pub(super) awaited: Vec<Import>,
+    /// Whether it would have to load what may be broken, or is, before it may serve.
+    pub(super) is_held: bool,
     /// How large it was when it began to serve.
     pub(super) memory_at_first: Option<Memory>,
 }

@@ -60,15 +60,20 @@ impl Scripts {
         self.failed.insert(script);
     }
 
-    /// The script on disk is the one that runs: what was tried before is of no concern any more.
-    pub(super) fn is_as_loaded(&mut self, script: &Octets) {
+    /// The script on disk is the one that runs: what was tried before is of no concern any more. Returns whether that had failed.
+    pub(super) fn is_as_loaded(&mut self, script: &Octets) -> bool {
         self.tried.remove(script);
-        self.failed.remove(script);
+        self.failed.remove(script)
     }
 
     /// A new generation has loaded everything it was given.
     pub(super) fn all_loaded(&mut self) {
         self.failed.clear();
+    }
+
+    /// Whether the newest version of a script could not be loaded.
+    pub(super) fn has_failed(&self, script: &Octets) -> bool {
+        self.failed.contains(script)
     }
 
     /// Whether the newest version of some script could not be loaded.
@@ -104,7 +109,7 @@ mod tests {
         scripts.failed(version.script.clone());
         assert!(scripts.was_tried(&version) && scripts.any_failed());
         assert!(!scripts.was_tried(&Version { modified: 8, ..version.clone() }));
-        scripts.is_as_loaded(&version.script);
+        assert!(scripts.is_as_loaded(&version.script));
         assert!(!scripts.was_tried(&version) && !scripts.any_failed());
     }
 }

@@ -174,13 +174,20 @@ impl Group {
         if self.next.is_some() || self.stopping || !self.scripts.is_watched(&version.script) {
             return;
         }
+        if self.is_trying() {
+            self.seen_while_trying = true;
+            return;
+        }
         let mut standing = self.members.values().filter(|member| member.is_standing());
         if standing.any(|member| member.has_loaded(&version.script, |modified| modified != version.modified)) {
             if !self.scripts.was_tried(&version) {
                 self.begin(Trigger::Script(version), now);
             }
-        } else if self.members.values().any(|member| member.is_standing() && member.has_loaded(&version.script, |_| true)) {
-            self.scripts.is_as_loaded(&version.script);
+        } else if self.members.values().any(|member| member.is_standing() && member.has_loaded(&version.script, |_| true))
+            && self.scripts.is_as_loaded(&version.script)
+        {
+            // Who could not be started for it can be started now.
+            self.backoff.reset();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A group played through without processes: the test is the kernel, the clock and the workers.
 
+mod scripts;
+
 use super::*;
 use crate::lifecycle::Timeouts;
 use wire::settings::Limits;
@@ -210,98 +212,12 @@ fn a_changed_script_switches_when_everybody_is_ready_and_not_before() {
 }
 
 #[test]
-fn what_one_worker_loads_all_of_them_load_once() {
-    let mut play = Play::serving(2);
-    let loads = |play: &mut Play| {
-        play.take(|action| match action {
-            Action::Load(worker, import) => Some((*worker, import.clone())),
-            _ => None,
-        })
-    };
-    play.load(WorkerId(1), 1);
-    assert_eq!(loads(&mut play), [(WorkerId(2), import())]);
-    play.load(WorkerId(2), 1);
-    assert_eq!(loads(&mut play), []);
-    play.exits(WorkerId(2), Cause::Signal(9));
-    play.started();
-    play.ready(WorkerId(3));
-    assert_eq!(loads(&mut play), [], "it was given the script at its start");
-}
-
-#[test]
-fn a_script_that_is_not_to_be_reloaded_is_left_alone_until_a_request_wants_it() {
-    let mut play = Play::serving(1);
-    play.say(WorkerId(1), FromWorker::Loaded { import: import(), modified: 1, reloads: false });
-    assert_eq!(play.take(|action| matches!(action, Action::Watch(_)).then_some(())).len(), 0);
-    play.on(Event::Seen(version(2)));
-    assert_eq!(play.started(), []);
-    play.say(WorkerId(1), FromWorker::Changed { script: import().script, modified: 2 });
-    assert_eq!(play.take(|action| matches!(action, Action::Watch(_)).then_some(())).len(), 1);
-    assert_eq!(play.started().len(), 1);
-}
-
-#[test]
-fn a_change_during_a_switch_is_seen_when_it_ends() {
-    let mut play = Play::serving(1);
-    play.load(WorkerId(1), 1);
-    play.on(Event::Seen(version(2)));
-    let next = play.started()[0];
-    play.load(next, 2);
-    play.on(Event::Seen(version(3)));
-    play.ready(next);
-    assert!(play.actions.contains(&Action::CheckScripts));
-    play.on(Event::Seen(version(3)));
-    assert_eq!(play.started().len(), 1);
-}
-
-#[test]
-fn a_broken_script_leaves_the_old_code_serving_and_is_tried_once() {
-    let mut play = Play::serving(1);
-    play.load(WorkerId(1), 1);
-    play.on(Event::Seen(version(2)));
-    let next = play.started()[0];
-    play.say(next, FromWorker::Failed("SyntaxError".to_owned()));
-    play.exits(next, Cause::Exit(1));
-    assert_eq!((play.codes(), play.group.state()), (vec!["WSGI0305".to_owned()], GroupState::ReloadFailed));
-    assert_eq!(play.orders(), []);
-    play.on(Event::Seen(version(2)));
-    assert_eq!(play.started(), [], "the same version is not tried again");
-    play.on(Event::Seen(version(3)));
-    let next = play.started()[0];
-    play.load(next, 3);
-    play.ready(next);
-    assert_eq!(play.group.state(), GroupState::Serving);
-}
-
-#[test]
-fn a_script_that_is_put_back_ends_the_failure() {
-    let mut play = Play::serving(1);
-    play.load(WorkerId(1), 1);
-    play.on(Event::Seen(version(2)));
-    let next = play.started()[0];
-    play.exits(next, Cause::Signal(11));
-    assert_eq!(play.group.state(), GroupState::ReloadFailed);
-    play.on(Event::Seen(version(1)));
-    assert_eq!(play.group.state(), GroupState::Serving);
-}
-
-#[test]
-fn if_the_last_old_worker_dies_a_broken_script_may_answer_for_itself() {
-    let mut play = Play::serving(1);
-    play.load(WorkerId(1), 1);
-    play.on(Event::Seen(version(2)));
-    let next = play.started()[0];
-    play.exits(next, Cause::Exit(1));
-    play.exits(WorkerId(1), Cause::Signal(9));
-    assert_eq!(play.starts(), [(WorkerId(3), false)]);
-}
-
-#[test]
 fn a_member_of_the_next_generation_that_dies_while_ready_ends_the_switch() {
     let mut play = Play::serving(2);
     play.load(WorkerId(1), 1);
     play.on(Event::Seen(version(2)));
     let first = play.started()[0];
+    play.load(first, 2);
     play.ready(first);
     let second = play.started()[0];
     play.exits(first, Cause::Signal(9));
@@ -315,6 +231,7 @@ fn if_the_old_workers_die_during_a_switch_the_next_ones_do_not_wait_for_each_oth
     play.load(WorkerId(1), 1);
     play.on(Event::Seen(version(2)));
     let next = play.started()[0];
+    play.load(next, 2);
     play.ready(next);
     assert_eq!(play.started().len(), 1);
     play.exits(WorkerId(1), Cause::Signal(9));
@@ -450,7 +367,7 @@ fn who_had_nothing_to_do_is_followed_by_one_that_has_loaded_nothing() {
     assert_eq!(preloads(&mut play), [0]);
     play.on(Event::Started(WorkerId(2), 1_002));
     play.ready(WorkerId(2));
-    let loads = play.take(|action| if matches!(action, Action::Load(..)) { Some(()) } else { None });
+    let loads = play.take(|action| if matches!(action, Action::Load { .. }) { Some(()) } else { None });
     assert_eq!((loads.len(), play.orders().len()), (0, 2));
     play.exits(WorkerId(2), Cause::Signal(9));
     assert_eq!(preloads(&mut play), [1], "all others are warm");
