@@ -22,6 +22,7 @@ use std::thread::{Builder, Scope};
 use std::time::Duration;
 use sys::forks::Private;
 use sys::nix;
+use sys::nix::errno::Errno;
 use sys::nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use sys::nix::sys::eventfd::{EfdFlags, EventFd};
 use sys::socket::Readiness;
@@ -40,6 +41,10 @@ const LAST_LOOK: u64 = 1_000_000;
 
 /// Microseconds between two log lines about that.
 const LOG_INTERVAL: u64 = 10_000_000;
+
+/// How long the queue waits, in milliseconds, for requests to which all threads are promised. A promise may have been given to a child
+/// that has died.
+const YIELD: u8 = 20;
 
 /// The threads of a worker.
 pub(super) struct Pool {
@@ -60,6 +65,15 @@ pub(super) struct Pool {
     until: AtomicU64,
     running: AtomicU32,
     logged: AtomicU64,
+}
+
+/// What becomes of requests to which all threads of this worker are promised, while one waits in the group's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Promised {
+    /// They are on their way, and nobody else can serve them: a thread that took the one in the queue would let one of them wait for it.
+    GoFirst,
+    /// They have not come.
+    Wait,
 }
 
 impl Pool {
@@ -116,11 +130,14 @@ impl Pool {
     /// Begins to accept.
     pub(super) fn accept(&self, service: &Service) -> nix::Result<()> {
         self.accepting.store(true, SeqCst);
+        if self.direct.is_some() {
+            // Before anything can come over the queue, or a thread that is already busy with that would be offered.
+            service.open();
+        }
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE | EpollFlags::EPOLLET;
         self.epoll.add(&self.listener, EpollEvent::new(flags, SHARED))?;
         if let Some(direct) = &self.direct {
             self.epoll.add(&direct.listener, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, OWN))?;
-            service.open();
         }
         Ok(())
     }
@@ -166,35 +183,46 @@ impl Pool {
     /// What a thread does until it is told to end.
     fn serve(&self, service: &Service, thread: u32) {
         let mut turn = Turn::new(thread);
+        let mut yields = false;
         loop {
-            if turn.reserved || self.look.swap(false, SeqCst) {
-                self.serve_queue(service, &mut turn);
+            if turn.reserved || yields || self.look.swap(false, SeqCst) {
+                yields = self.serve_queue(service, &mut turn, Promised::GoFirst);
             }
             if self.ending.load(SeqCst) {
-                self.serve_queue(service, &mut turn);
+                self.serve_queue(service, &mut turn, Promised::Wait);
                 self.leave_kept(service, &mut turn);
                 return;
             }
             self.idle.fetch_add(1, SeqCst);
             let mut event = [EpollEvent::empty()];
             // Whoever took a connection when nobody was idle has left the rest to who is idle next.
-            let woken = if self.look.load(SeqCst) { Ok(0) } else { self.epoll.wait(&mut event, EpollTimeout::NONE) };
+            let patience = if yields { EpollTimeout::from(YIELD) } else { EpollTimeout::NONE };
+            let woken = if self.look.load(SeqCst) { Err(Errno::EAGAIN) } else { self.epoll.wait(&mut event, patience) };
             self.idle.fetch_sub(1, SeqCst);
-            // An error is an interruption: what to do next is looked at again.
-            if woken != Ok(1) {
-                continue;
+            match woken {
+                Ok(1) => {}
+                Ok(_) => {
+                    self.serve_queue(service, &mut turn, Promised::Wait);
+                    yields = false;
+                    continue;
+                }
+                // An interruption: what to do next is looked at again.
+                Err(_) => continue,
             }
             match event[0].data() {
                 OWN => self.take_in(service),
-                SHARED | WAKE => self.serve_queue(service, &mut turn),
+                SHARED | WAKE => yields = self.serve_queue(service, &mut turn, Promised::GoFirst),
                 kept => self.serve_kept(service, &mut turn, Kept::from_token(kept)),
             }
         }
     }
 
-    /// Serves what waits in the group's queue.
-    fn serve_queue(&self, service: &Service, turn: &mut Turn) {
+    /// Serves what waits in the group's queue. Returns whether it leaves that to others for now.
+    fn serve_queue(&self, service: &Service, turn: &mut Turn, promised: Promised) -> bool {
         while self.may_accept() {
+            if !service.reserve(turn) && promised == Promised::GoFirst {
+                return true;
+            }
             match sys::socket::accepted(&self.listener) {
                 Ok(Some(connection)) => {
                     let connection = Private::new(connection);
@@ -210,6 +238,7 @@ impl Pool {
             }
         }
         service.give_back(turn);
+        false
     }
 
     /// Takes in new connections for this worker alone: they wait for a thread like all that are kept.

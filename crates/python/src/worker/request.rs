@@ -179,6 +179,16 @@ impl Service {
         });
     }
 
+    /// Reserves the calling thread for a request out of the group's queue. Returns whether it may take one: not if all threads are promised.
+    pub(super) fn reserve(&self, turn: &mut Turn) -> bool {
+        if turn.reserved || !self.offer.is_open() {
+            return true;
+        }
+        let Some(slot) = self.slot() else { return true };
+        turn.reserved = slot.reserve();
+        turn.reserved
+    }
+
     /// Gives the reservation back that a thread has kept in vain.
     pub(super) fn give_back(&self, turn: &mut Turn) {
         if std::mem::take(&mut turn.reserved) {

@@ -388,6 +388,22 @@ fn who_waits_in_the_queue_is_not_overtaken() {
 }
 
 #[test]
+fn who_was_promised_the_last_thread_does_not_wait_for_the_queue() {
+    let alone = Alone::new("promised");
+    alone.serves(|| {
+        assert!(alone.reserve());
+        let mut queued = Httpd::new(socket::connected(&alone.queue).expect("connected"));
+        send(&queued, b"slow");
+        std::thread::sleep(Duration::from_millis(5));
+        let mut direct = Httpd::new(socket::connected_abstract(&alone.own).expect("connected"));
+        send(&direct, b"slow");
+        assert_eq!(end_of(&mut direct), [1]);
+        assert_eq!(queued.frame_at_hand(), None, "another worker could take it");
+        assert_eq!(end_of(&mut queued), [0]);
+    });
+}
+
+#[test]
 fn a_reservation_that_nobody_uses_does_not_keep_the_queue_waiting() {
     let alone = Alone::new("lost");
     alone.serves(|| {
