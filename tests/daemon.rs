@@ -55,6 +55,22 @@ fn ps_shows_the_group() {
 }
 
 #[test]
+fn what_executes_applications_interrupts_nobody() {
+    const SCHED_BATCH: i32 = 3;
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode).app("whoami.wsgi").start();
+        let facts = httpd.get("/").facts();
+        let is_batch = facts.number("policy") == SCHED_BATCH;
+        if differs!("threads that execute applications interrupt those that pass requests on") {
+            assert!(!is_batch, "{mode:?}");
+        } else {
+            assert!(is_batch, "{mode:?}");
+        }
+        assert_eq!(facts.number("nice"), 0, "{mode:?}");
+    }
+}
+
+#[test]
 fn a_group_tells_its_size() {
     let httpd = Httpd::new(Mode::Daemon).daemon_options("processes=2 threads=3").app("whoami.wsgi").start();
     let facts = httpd.get("/").facts();

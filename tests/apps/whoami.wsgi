@@ -26,6 +26,8 @@ def answer(environ, start_response, **more):
         "gid": os.getgid(),
         "groups": sorted(os.getgroups()),
         "umask": umask(),
+        "policy": os.sched_getscheduler(0),
+        "nice": os.nice(0),
         "cwd": os.getcwd(),
         "HOME": os.environ.get("HOME"),
         "LANG": os.environ.get("LANG"),

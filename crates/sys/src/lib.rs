@@ -17,6 +17,8 @@ pub mod log;
 pub mod memory;
 #[expect(unsafe_code, reason = "fork, exec and prctl")]
 pub mod process;
+#[expect(unsafe_code, reason = "the scheduling policy of a thread")]
+pub mod schedule;
 #[expect(unsafe_code, reason = "a signal handler")]
 pub mod signals;
 #[expect(unsafe_code, reason = "sendmsg and recvmsg with descriptors")]

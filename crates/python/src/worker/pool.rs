@@ -112,6 +112,7 @@ impl Pool {
             self.running.fetch_add(1, SeqCst);
             let builder = Builder::new().name(format!("wsgi-{}", thread + 1)).stack_size(stack);
             let started = builder.spawn_scoped(scope, move || {
+                sys::schedule::batch();
                 // A fault of ours costs the request in which it shows, not the thread.
                 while catch_unwind(AssertUnwindSafe(|| self.serve(service, thread))).is_err() {}
                 (service.leave)();
