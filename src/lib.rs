@@ -15,6 +15,8 @@ mod request;
 
 mod names;
 
+mod paths;
+
 mod environ;
 
 mod response;

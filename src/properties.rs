@@ -10,7 +10,7 @@ use crate::config::alias::{Alias, AliasOptions, Location, map};
 use crate::config::expand::{Facts, Template};
 use crate::config::proxies;
 use crate::config::value::Network;
-use crate::names::split_path;
+use crate::paths::split_path;
 
 /// Paths with many slashes and few letters, so that they meet.
 fn path() -> impl Strategy<Value = Vec<u8>> {

@@ -5,11 +5,12 @@
 use crate::apache::request::{FileKind, Request};
 use crate::apache::status::Status;
 use crate::apache::{log, server};
-use crate::config::alias;
+use crate::config::alias::{self, AliasOptions};
 use crate::config::expand::Template;
 use crate::config::options::{ChildScript, Global, HandlerScript};
 use crate::config::settings::request::{RequestSettings, Source};
-use crate::names::{RequestFacts, split_path};
+use crate::names::RequestFacts;
+use crate::paths::split_path;
 use crate::response::ResponseOptions;
 use crate::slow::{self, Timeline};
 use crate::{auth, daemon, embedded, environ};
@@ -23,6 +24,10 @@ const SCRIPT_HANDLER: &std::ffi::CStr = c"wsgi-script";
 
 /// The same, by media type.
 const SCRIPT_TYPE: &[u8] = b"application/x-httpd-wsgi";
+
+/// The note that says which alias of the server mapped the request. Of all that a module can leave with a request, only notes go along
+/// when httpd puts a sub-request in its place, as mod_dir and mod_negotiation do.
+const ALIAS: &std::ffi::CStr = c"wsgi-alias";
 
 /// Why a request is not served.
 pub(crate) struct Refusal {
@@ -47,14 +52,19 @@ impl Refusal {
 /// The translate-name hook: which file a URL means by the script aliases.
 pub(crate) fn translate(request: &mut Request<'_>) -> Status {
     let Some(uri) = request.uri() else { return Status::DECLINED };
-    let aliases = &request.server().options().aliases;
-    let Some((filename, alias)) = alias::map(aliases, uri) else { return Status::DECLINED };
+    let Some((filename, place)) = alias::map(&request.server().options().aliases, uri) else { return Status::DECLINED };
     request.set_filename(&filename);
     request.set_handler(SCRIPT_HANDLER);
     // What httpd's own script alias leaves: mod_mime then keeps the handler.
     request.notes().set(b"alias-forced-type", SCRIPT_HANDLER.to_bytes());
-    request.remember_alias(alias.options.clone());
+    request.notes().set(ALIAS.to_bytes(), place.to_string().as_bytes());
     Status::OK
+}
+
+/// The options of the alias that mapped the request.
+fn alias_of<'r>(request: &Request<'r>) -> Option<&'r AliasOptions> {
+    let place: usize = std::str::from_utf8(request.notes().get(ALIAS)?).ok()?.parse().ok()?;
+    request.server().options().aliases.get(place).map(|alias| &*alias.options)
 }
 
 /// The handler hook.
@@ -65,7 +75,7 @@ pub(crate) fn handle(request: &mut Request<'_>) -> Status {
     if handler != SCRIPT_HANDLER.to_bytes() && handler != SCRIPT_TYPE && handler_script.is_none() {
         return Status::DECLINED;
     }
-    let source = match (handler_script, request.alias()) {
+    let source = match (handler_script, alias_of(request)) {
         (Some(script), _) => Source::Handler(script),
         (None, Some(alias)) => Source::Alias(alias),
         (None, None) => Source::File,
@@ -213,7 +223,7 @@ fn dispatch<'r>(
 /// Whether the requested file may be run as a script.
 fn check_script(request: &Request<'_>) -> Result<(), Refusal> {
     let file = || String::from_utf8_lossy(request.filename()).into_owned();
-    if request.alias().is_none() && !request.allows_exec() {
+    if alias_of(request).is_none() && !request.allows_exec() {
         let what = format!("'{}' is not run: Options ExecCGI is off in its directory", file());
         return Err(Refusal::new(&codes::EXEC_CGI, Status::FORBIDDEN, what));
     }

@@ -63,6 +63,23 @@ fn a_script_may_be_the_index_of_a_directory() {
 }
 
 #[test]
+fn an_application_may_stand_in_for_what_is_not_there() {
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode)
+            .with_app("whoami.wsgi")
+            .file("htdocs/folder/.keep", "")
+            .config("WSGIScriptAlias /app ${APPS}/whoami.wsgi application-group=chosen\nFallbackResource /app/fallback")
+            .config("<Directory ${ROOT}/htdocs/folder>\nFallbackResource disabled\nDirectoryIndex /app/index\n</Directory>")
+            .start();
+        for (target, path_info) in [("/folder/", "/index"), ("/nowhere", "/fallback"), ("/not/at/all?q", "/fallback")] {
+            let facts = httpd.get(target).facts();
+            assert_eq!((facts.get("script"), facts.get("path_info")), ("/app", path_info), "{mode:?} {target}");
+            assert_eq!(facts.get("application_group"), "chosen", "the alias and its options count: {mode:?} {target}");
+        }
+    }
+}
+
+#[test]
 fn credentials_are_passed_where_httpd_passes_them_to_cgi() {
     for mode in Mode::ALL {
         let httpd = Httpd::new(mode).app("environ.wsgi").config("<Directory ${APPS}>\nCGIPassAuth On\n</Directory>").start();

@@ -5,12 +5,10 @@ use super::pool::{self, Pool};
 use super::server::Server;
 use super::table::Table;
 use super::{ffi, module};
-use crate::config::alias::AliasOptions;
 use crate::config::options::DirOptions;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use wire::log::Level;
 
 /// A request.
@@ -41,11 +39,6 @@ pub(crate) struct Previous<'r> {
     pub(crate) query: Option<&'r [u8]>,
     /// Its authenticated user.
     pub(crate) user: Option<&'r [u8]>,
-}
-
-/// What a hook of ours leaves for a later one.
-struct Notes {
-    alias: Arc<AliasOptions>,
 }
 
 impl<'r> Request<'r> {
@@ -113,20 +106,6 @@ impl<'r> Request<'r> {
     pub(crate) fn keeps_level(&self, level: Level) -> bool {
         // SAFETY: the request is live.
         c_int::from(level as u8) <= unsafe { ffi::ap_get_request_module_loglevel(self.raw(), module::index()) }
-    }
-
-    /// Remembers which alias mapped the request.
-    pub(crate) fn remember_alias(&mut self, alias: Arc<AliasOptions>) {
-        let notes = self.pool().own(Notes { alias });
-        // SAFETY: the vector has a slot for us, and the notes live as long as the request.
-        unsafe { ffi::ap_set_module_config(self.fields().request_config, module::raw(), notes.cast()) }
-    }
-
-    /// The options of the alias that mapped the request.
-    pub(crate) fn alias(&self) -> Option<&'r AliasOptions> {
-        // SAFETY: null, or what `remember_alias` put there.
-        let notes = unsafe { ffi::ap_get_module_config(self.fields().request_config, module::raw()).cast::<Notes>().as_ref() };
-        notes.map(|notes| &*notes.alias)
     }
 
     /// The handler's name.

@@ -45,12 +45,12 @@ pub(crate) struct Alias {
     pub(crate) options: Arc<AliasOptions>,
 }
 
-/// The file that `uri` means by the first alias that matches, and that alias.
-pub(crate) fn map<'a>(aliases: &'a [Alias], uri: &[u8]) -> Option<(Vec<u8>, &'a Alias)> {
+/// The file that `uri` means by the first alias that matches, and the place of that alias.
+pub(crate) fn map(aliases: &[Alias], uri: &[u8]) -> Option<(Vec<u8>, usize)> {
     if !uri.is_empty() && uri[0] != b'/' {
         return None;
     }
-    aliases.iter().find_map(|alias| Some((alias.file(uri)?, alias)))
+    aliases.iter().enumerate().find_map(|(place, alias)| Some((alias.file(uri)?, place)))
 }
 
 impl Alias {

@@ -136,9 +136,9 @@ mod tests {
     fn an_alias_maps_a_url() {
         let mut reader = Reader::new();
         reader.read("WSGIScriptAlias /app \"/srv/my app.wsgi\"");
-        let (file, alias) = map(&reader.server.aliases, b"/app/x").expect("matches");
-        assert_eq!(file, b"/srv/my app.wsgi/x");
-        assert_eq!(*alias.options, AliasOptions::default());
+        let found = map(&reader.server.aliases, b"/app/x").expect("matches");
+        assert_eq!(found, (b"/srv/my app.wsgi/x".to_vec(), 0));
+        assert_eq!(*reader.server.aliases[0].options, AliasOptions::default());
     }
 
     #[test]
