@@ -43,7 +43,7 @@ fn what_a_worker_says_is_not_believed() {
     for (what, number) in [("garbage", 1), ("garbage", 15), ("garbage", 16), ("garbage", 100), ("garbage", 1_000_000)] {
         assert_eq!(ask(&httpd, what, number).status, 502, "{what} {number}");
     }
-    for what in ["oversized", "zeros", "foreign", "began", "read_body", "crlf"] {
+    for what in ["oversized", "zeros", "foreign", "began", "read_body", "crlf", "interim"] {
         let began = Instant::now();
         let answer = ask(&httpd, what, 0);
         assert!([500, 502].contains(&answer.status), "{what}: {answer:?}");

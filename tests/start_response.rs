@@ -103,6 +103,22 @@ fn the_status_line_is_the_applications() {
 }
 
 #[test]
+fn an_interim_status_is_no_answer() {
+    only_ours!("a status of 1xx is sent as if it were the answer, and the client goes on waiting");
+    for mode in Mode::ALL {
+        for status in ["100%20Continue", "101%20Switching%20Protocols", "102", "103%20Early%20Hints", "199%20Odd"] {
+            let httpd = Httpd::new(mode)
+                .app("status.wsgi")
+                .expect_log("WSGI0174")
+                .expect_traceback("ValueError: status code of an interim response, which cannot be the answer: b'1")
+                .start();
+            let answer = httpd.get(&format!("/{status}"));
+            assert_eq!((answer.status, answer.complete), (500, true), "{mode:?} {status}");
+        }
+    }
+}
+
+#[test]
 fn headers_are_sent_as_given() {
     for mode in Mode::ALL {
         let httpd = Httpd::new(mode).app("headers.wsgi").start();

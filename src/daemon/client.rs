@@ -398,7 +398,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
                     Ok(())
                 }
                 Part::Head(octets) => match ResponseHead::decode(octets) {
-                    Ok(head) if (100..1000).contains(&head.status) => {
+                    Ok(head) if (200..1000).contains(&head.status) => {
                         self.began = true;
                         self.response.begin(request, &head);
                         Ok(())

@@ -87,6 +87,8 @@ def answer(connection, request, name, number):
     elif name == "crlf":
         value = b"a\r\nSet-Cookie: planted=1"
         send(frame(HEAD, request, OK[:-1] + b"\x01\x01X" + bytes([len(value)]) + value) + frame(END, request))
+    elif name == "interim":
+        send(frame(HEAD, request, b"\x64\x0c100 Continue\x00") + frame(END, request))
     elif name == "scribble":
         scribble(number)
         send(whole(request))

@@ -20,8 +20,12 @@ pub(crate) fn status_code(line: &[u8]) -> Result<u16, String> {
     if line.iter().any(u8::is_ascii_control) {
         return Err(format!("control character in status reason phrase: {}", repr(line)));
     }
-    let code = line[..3].iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
-    if code < 100 { Err(format!("status code must be a 3 digit integer: {}", repr(line))) } else { Ok(code) }
+    match line[..3].iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0')) {
+        0..100 => Err(format!("status code must be a 3 digit integer: {}", repr(line))),
+        // There is one start_response() and one answer, and the client would wait for the real one (RFC 9110 §15.2).
+        100..200 => Err(format!("status code of an interim response, which cannot be the answer: {}", repr(line))),
+        code => Ok(code),
+    }
 }
 
 /// Checks the name of a header: it must be a token.
@@ -64,7 +68,7 @@ pub(crate) fn content_length(value: &[u8]) -> Result<u64, String> {
 
 /// Whether a response with this status has no body, whatever the application says (RFC 9110 §6.4.1).
 pub(crate) fn has_no_body(status: u16) -> bool {
-    matches!(status, 100..=199 | 204 | 304)
+    matches!(status, 204 | 304)
 }
 
 fn is_token(octet: u8) -> bool {
@@ -107,6 +111,10 @@ mod tests {
         assert_eq!(status_code(b"2x"), Err(String::from("status code must be a 3 digit integer: b'2x'")));
         assert_eq!(status_code(b"2000"), Err(String::from("status code must be a 3 digit integer: b'2000'")));
         assert_eq!(status_code(b"200X"), Err(String::from("no space following status code: b'200X'")));
+        assert_eq!(
+            status_code(b"103 Early Hints"),
+            Err(String::from("status code of an interim response, which cannot be the answer: b'103 Early Hints'"))
+        );
         assert_eq!(status_code(b"200 a\x01"), Err(String::from("control character in status reason phrase: b'200 a\\x01'")));
     }
 
@@ -135,7 +143,7 @@ mod tests {
 
     #[test]
     fn some_statuses_have_no_body() {
-        assert!(has_no_body(204) && has_no_body(304) && has_no_body(101));
+        assert!(has_no_body(204) && has_no_body(304));
         assert!(!has_no_body(200) && !has_no_body(205) && !has_no_body(500));
     }
 

@@ -8,7 +8,7 @@ proptest! {
     #[test]
     fn a_status_line_that_passes_is_one_line_with_a_code(line in prop_oneof![vec(any::<u8>(), 0..20).boxed(), "[0-9]{2,4} ?\\PC{0,9}".prop_map(String::into_bytes).boxed()]) {
         if let Ok(code) = status_code(&line) {
-            prop_assert!((100..=999).contains(&code));
+            prop_assert!((200..=999).contains(&code));
             prop_assert!(line.starts_with(code.to_string().as_bytes()) && !line.iter().any(u8::is_ascii_control));
             prop_assert!(matches!(line.get(3), None | Some(b' ')));
         }
