@@ -197,7 +197,7 @@ fn an_exception_before_the_head_is_a_500() {
 #[test]
 fn sys_exit_ends_the_request_and_not_the_process() {
     for mode in Mode::ALL {
-        let httpd = output(mode).expect_log("WSGI0175").expect_traceback("SystemExit").start();
+        let httpd = output(mode).expect_log("WSGI0175").expect_traceback("SystemExit: 3").start();
         assert_eq!(httpd.get("/keep-write").text(), "kept");
         assert_eq!(httpd.get("/exit").status, 500);
         assert!(httpd.get("/late-write").text().starts_with("write() called"), "the process and its state are still there");

@@ -88,11 +88,13 @@ impl Reader<'_> {
 
     /// Tells an exception that was not caught.
     pub(crate) fn exception(&self, py: Attached<'_>, script: &str, place: &Place, exception: &Exception) {
+        let report = exception.report(py);
         if exception.is_system_exit(py) {
-            self.message(py, codes::SYSTEM_EXIT, &format!("SystemExit exception raised by WSGI script '{script}' ignored"));
+            self.message(py, codes::SYSTEM_EXIT, &format!("SystemExit exception raised by WSGI script '{script}' for {place}; ignored"));
+            // Where it was raised, and with which word or number: a library may have done it.
+            self.traceback(py, &report);
             return;
         }
-        let report = exception.report(py);
         self.message(py, codes::EXCEPTION, &format!("{} exception raised processing WSGI script '{script}' for {place}", report.type_name));
         self.traceback(py, &report);
         if is_of_one_interpreter(&report) && place.is_sub_interpreter() {

@@ -165,7 +165,9 @@ impl Script {
                         return;
                     }
                     reader.message(py, code, &format!("cannot load WSGI script '{path}' for {place}"));
-                    if !exception.is_system_exit(py) {
+                    if exception.is_system_exit(py) {
+                        reader.traceback(py, &exception.report(py));
+                    } else {
                         reader.exception(py, &path, place, &exception);
                     }
                 });

@@ -205,7 +205,7 @@ fn loading(driver: &Driver) {
     let answer = load("raise KeyError('at import')");
     assert_eq!((answer.outcome, answer.lines_with("WSGI0109"), answer.lines_with("KeyError: 'at import'")), (1, 1, 1), "{answer:?}");
     let answer = load("import sys; sys.exit(1)");
-    assert_eq!((answer.outcome, answer.lines_with("WSGI0107")), (1, 1), "{answer:?}");
+    assert_eq!((answer.outcome, answer.lines_with("WSGI0107"), answer.lines_with("SystemExit: 1")), (1, 1, 1), "{answer:?}");
     let answer = load("app = None");
     assert_eq!((answer.outcome, answer.lines_with("WSGI0089"), answer.lines_with("'application'")), (1, 1, 1), "{answer:?}");
     let answer = driver.serve(&Request::at("/nonexistent/script.wsgi").group("loading"));
