@@ -27,6 +27,8 @@ BENCHFLAGS ?=
 TEST_THREADS ?= 4
 # How often make check tries each property: about half a minute in all.
 PROPTEST_CASES ?= 10000
+# How long make check runs each fuzzer.
+FUZZ_SECONDS ?= 60
 AVAILABLE := $(DESTDIR)/etc/apache2/mods-available
 
 .PHONY: help
@@ -62,7 +64,7 @@ test-reference: cargo $(REFERENCE)/ready ## Run the suite against mod_wsgi 6.1.1
 	@sed -n 's/^difference: [^ ]* /  /p' .build/reference.log | sort -u
 
 .PHONY: differential
-differential: build $(REFERENCE)/ready ## Compare the answers to some thousand requests with those of mod_wsgi 6.1.1; WRITE_DOCS=1 writes docs/answers.md
+differential: build $(REFERENCE)/ready ## Compare the answers to some thousand requests with those of mod_wsgi 6.1.1, in three minutes
 	DIFFERENTIAL=1 MOD_WSGI_BUILT=$(abspath $(RELEASE)) $(CARGO) test --test suite -- differential::
 
 $(REFERENCE)/ready:
@@ -75,16 +77,23 @@ $(REFERENCE)/ready:
 .PHONY: check
 check: cargo ## Formatting, clippy without warnings, the rules of the house
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --quiet --test suite -- tidy
 	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --quiet -p wire --test properties
 	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --quiet -p mod_wsgi_python --test pure properties
 	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --quiet -p mod_wsgi --lib properties
+	$(MAKE) --no-print-directory fuzz
+
+.PHONY: fuzz
+fuzz: cargo ## Fuzz what crosses a process, URLs and headers, FUZZ_SECONDS (60) for each target; what was found stays in .build/fuzz
+	@scripts/packages fuzz
+	CARGO=$(CARGO) scripts/fuzz $(FUZZ_SECONDS)
 
 .PHONY: docs
 docs: cargo ## Write what README.md and docs/ repeat of the code
 	WRITE_DOCS=1 $(CARGO) test --quiet --lib -- documentation
-	WRITE_DOCS=1 $(CARGO) test --quiet --test suite -- tidy::docs
+	WRITE_DOCS=1 $(CARGO) test --quiet --test suite -- tidy::docs the_page_is_made_of_the_list
 
 .PHONY: bindings-check
 bindings-check: cargo ## Compare the committed bindings with what bindgen makes of the installed headers
