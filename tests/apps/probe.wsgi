@@ -10,6 +10,7 @@ from urllib.parse import unquote
 # What is another at each request, or in each process: only the type is compared.
 VOLATILE = {
     "REMOTE_PORT", "SERVER_SOFTWARE", "UNIQUE_ID", "mod_wsgi.server_pid", "mod_wsgi.thread_id", "mod_wsgi.request_id",
+    "SSL_SESSION_ID", "H2_STREAM_TAG",
     "mod_wsgi.connection_id", "mod_wsgi.request_start", "mod_wsgi.queue_start", "mod_wsgi.daemon_start", "mod_wsgi.application_start",
 }
 

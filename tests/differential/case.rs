@@ -1,10 +1,16 @@
 //! One thing to ask both modules: the octets of a request, and a name by which differences speak of it.
 
+use super::doors::Door;
+
 /// Something to ask.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     /// Its name, `topic/what`.
     pub(super) name: String,
+    /// The way that it takes.
+    pub(super) door: Door,
+    /// Whether the lines that it leaves in the log are compared as well.
+    pub(super) is_logged: bool,
     /// Whether the client ends its side of the connection when all is sent.
     pub(super) then_shut: bool,
     start: String,
@@ -19,6 +25,8 @@ impl Case {
     pub(super) fn new(name: &str, method: &'static str, target: &str) -> Self {
         Self {
             name: name.to_owned(),
+            door: Door::default(),
+            is_logged: false,
             then_shut: false,
             start: format!("{method} {target} HTTP/1.1"),
             headers: vec!["Host: localhost".to_owned(), "Connection: close".to_owned()],
@@ -87,6 +95,27 @@ impl Case {
     pub(super) fn shut(mut self) -> Self {
         self.then_shut = true;
         self
+    }
+
+    /// By another way than a plain socket.
+    pub(super) fn through(mut self, door: Door) -> Self {
+        self.door = door;
+        self
+    }
+
+    /// With the lines that it leaves in the log.
+    pub(super) fn logged(mut self) -> Self {
+        self.is_logged = true;
+        self
+    }
+
+    /// Method, target, headers and body for a client that makes a request of them itself.
+    pub(super) fn parts(&self) -> (&str, &str, Vec<String>, Option<&[u8]>) {
+        let mut words = self.start.split(' ');
+        let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        // Whether a connection is kept is that client's business.
+        let headers = self.headers.iter().filter(|line| *line != "Connection: close" && *line != "Host: localhost").cloned().collect();
+        (method, target, headers, Some(self.body.as_slice()).filter(|body| !body.is_empty()))
     }
 
     /// What goes over the wire.

@@ -1,5 +1,9 @@
 //! The servers that are asked: the same configuration around either module, a virtual host per directive of interest.
 
+use super::case::Case;
+use super::doors::{self, Door, Ports};
+use super::logs::Logs;
+use super::transcript;
 use crate::harness::{Builder, Httpd, Mode, UnderTest};
 
 /// What every virtual host begins with.
@@ -9,7 +13,7 @@ const COMMON: &str = "WSGIScriptAlias /app ${APPS}/probe.wsgi
     ";
 
 /// Virtual hosts: name, and directives besides [`COMMON`].
-const HOSTS: [(&str, &str); 32] = [
+const HOSTS: [(&str, &str); 36] = [
     (
         "localhost",
         "ErrorDocument 404 /app/missing?e=1
@@ -129,18 +133,97 @@ const HOSTS: [(&str, &str); 32] = [
         "callable.test",
         "WSGIScriptAlias /none ${APPS}/none.wsgi\nWSGIScriptAlias /broken ${APPS}/broken.wsgi\nWSGIScriptAlias /exit ${APPS}/exit.wsgi",
     ),
+    ("remoteip.test", "RemoteIPHeader X-Forwarded-For\nRemoteIPInternalProxy 127.0.0.1 10.0.0.0/8"),
+    (
+        "remoteip-and-proxies.test",
+        "RemoteIPHeader X-Forwarded-For
+    RemoteIPInternalProxy 127.0.0.1
+    WSGITrustedProxies 10.0.0.0/8
+    WSGITrustedProxyHeaders X-Forwarded-For X-Forwarded-Proto",
+    ),
+    (
+        "subs.test",
+        "WSGIScriptAlias /callable-none ${APPS}/none.wsgi
+    FallbackResource /app/fallback
+    <Directory ${ROOT}/htdocs/pages>
+        Options +Includes
+        AddOutputFilter INCLUDES .shtml
+        DirectoryIndex index.shtml
+        Action probed /app/action
+        AddHandler probed .action
+    </Directory>
+    <Directory ${ROOT}/htdocs/scripts>
+        Options +MultiViews
+        DirectoryIndex deep.wsgi
+    </Directory>
+    <Directory ${ROOT}/htdocs/empty>
+        FallbackResource disabled
+        DirectoryIndex nothing.html /app/index
+    </Directory>",
+    ),
+    (
+        "own-log.test",
+        "ErrorLog own.log
+    WSGIScriptAlias /none ${APPS}/none.wsgi
+    WSGIScriptAlias /broken ${APPS}/broken.wsgi
+    WSGIScriptAlias /exit ${APPS}/exit.wsgi",
+    ),
 ];
 
-/// A server with one of the modules, in one mode.
-pub(super) fn server(side: UnderTest, mode: Mode) -> Httpd {
-    let mut builder = Httpd::new(mode)
-        .side(side)
-        .with_app("probe.wsgi")
+/// The servers of one module in one mode.
+pub(super) struct Site {
+    /// Where nearly everything is asked.
+    main: Httpd,
+    ports: Ports,
+    /// `WSGICaseSensitivity Off`, which is for a whole server.
+    folding: Httpd,
+}
+
+impl Site {
+    /// Starts them.
+    pub(super) fn start(side: UnderTest, mode: Mode) -> Self {
+        let (builder, ports) = main(side, mode);
+        let folding = plain(side, mode)
+            .config("WSGICaseSensitivity Off\nWSGIScriptAlias /App ${APPS}/probe.wsgi\nWSGIScriptAlias /lower ${APPS}/Mixed.wsgi")
+            .file("apps/Mixed.wsgi", &probe());
+        Self { main: builder.start(), ports, folding: folding.start() }
+    }
+
+    /// Asks one thing; the answer as lines that can be compared, and those that it leaves in the log where they count.
+    pub(super) fn ask(&self, case: &Case) -> Vec<String> {
+        let httpd = if case.door == Door::Folding { &self.folding } else { &self.main };
+        let logs = case.is_logged.then(|| Logs::here(httpd));
+        let port = self.ports.of(case.door).unwrap_or_else(|| httpd.port());
+        let mut lines = match case.door {
+            Door::Tls | Door::TlsHttp2 | Door::Http2 => {
+                let (method, target, headers, body) = case.parts();
+                let (said, end) = doors::curl(case.door, port, method, target, &headers, body);
+                // What curl shows of a stream that is reset behind its head is a matter of moments.
+                let said = if end == "cut short" && case.door != Door::Tls { &[] } else { said.as_slice() };
+                transcript::lines(said, &end, case.methods())
+            }
+            _ => transcript::converse(port, &case.octets(), case.then_shut, case.methods()),
+        };
+        lines.extend(logs.map(|logs| logs.news(httpd)).unwrap_or_default());
+        let root = httpd.root().display().to_string();
+        let ports = [httpd.port()].into_iter().chain(self.ports.all()).map(|port| port.to_string()).collect::<Vec<_>>();
+        let common = |line: String| ports.iter().fold(line.replace(&root, "ROOT"), |line, port| line.replace(port, "PORT"));
+        lines.into_iter().map(common).collect()
+    }
+}
+
+fn main(side: UnderTest, mode: Mode) -> (Builder, Ports) {
+    let mut builder = plain(side, mode)
         .file("apps/broken.wsgi", "1 / 0\n")
         .file("apps/none.wsgi", "nothing = None\n")
         .file("apps/exit.wsgi", "raise SystemExit(3)\n")
         .file("htdocs/index.html", "static\n")
         .file("htdocs/scripts/deep.wsgi", &probe())
+        .file("htdocs/pages/index.shtml", "<!--#include virtual=\"/app/included/a%20b?q=1\" -->")
+        .file("htdocs/pages/two.shtml", "<!--#include virtual=\"/app/one\" -->|<!--#include virtual=\"/scripts/deep.wsgi/two\" -->")
+        .file("htdocs/pages/missing.shtml", "<!--#include virtual=\"/callable-none\" -->|")
+        .file("htdocs/pages/thing.action", "not shown\n")
+        .file("htdocs/empty/.keep", "")
         // The password is "secret".
         .file("users", "ada:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")
         .environment("LANG", "C.UTF-8")
@@ -155,15 +238,18 @@ pub(super) fn server(side: UnderTest, mode: Mode) -> Httpd {
     for module in ["headers", "rewrite", "deflate", "filter", "auth_basic", "authn_core", "authn_file", "authz_user"] {
         builder = builder.module(module);
     }
+    for module in ["remoteip", "include", "negotiation", "actions"] {
+        builder = builder.module(module);
+    }
     for (name, directives) in HOSTS {
         builder = builder.config(&format!("<VirtualHost *:${{PORT}}>\n    ServerName {name}\n    {COMMON}{directives}\n</VirtualHost>"));
     }
-    // What either logs is compared by the rest of the suite.
-    allow_all(builder).start()
+    Ports::open(builder, COMMON)
 }
 
-fn allow_all(builder: Builder) -> Builder {
-    builder.allow_log("")
+fn plain(side: UnderTest, mode: Mode) -> Builder {
+    // What either logs is compared where a case asks for it, and by the rest of the suite.
+    Httpd::new(mode).side(side).with_app("probe.wsgi").allow_log("")
 }
 
 fn probe() -> String {
