@@ -7,7 +7,7 @@
 
 use crate::host::{Host, NotRun};
 use crate::module::State;
-use crate::python::{Attached, Class, Exception, Method, MethodDef, Object, bind};
+use crate::python::{Attached, Class, Exception, Method, MethodDef, Object, This, bind};
 use crate::report::Reader;
 use crate::wsgi::arguments;
 use crate::wsgi::errors::Log;
@@ -253,7 +253,7 @@ impl Method for IsHttps {
     type Class = Ssl;
     const NAME: &'static CStr = c"is_https";
 
-    fn call(py: Attached<'_>, this: &Ssl, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Ssl>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "is_https", arguments, 0, 0)?;
         this.check(py)?;
         py.int(this.https.into())
@@ -265,7 +265,7 @@ impl Method for VarLookup {
     type Class = Ssl;
     const NAME: &'static CStr = c"var_lookup";
 
-    fn call(py: Attached<'_>, this: &Ssl, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Ssl>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "var_lookup", arguments, 1, 1)?;
         this.check(py)?;
         let name = &arguments[0];

@@ -18,7 +18,7 @@ mod object;
 
 pub(crate) mod extension;
 
-pub(crate) use class::{Class, Getter, GetterDef, Method, MethodDef, Type, bind};
+pub(crate) use class::{Class, Getter, GetterDef, Method, MethodDef, This, Type, bind};
 pub(crate) use error::{Exception, Report};
 pub(crate) use interpreter::{Gil, Interpreter, InterpreterError};
 pub(crate) use interrupt::ThreadIdent;

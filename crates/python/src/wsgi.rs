@@ -11,7 +11,9 @@ pub(crate) mod file_wrapper;
 pub(crate) mod header;
 pub(crate) mod input;
 pub(crate) mod lines;
+mod recent;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod text;
 
 pub(crate) mod run;

@@ -45,6 +45,7 @@ fn in_one_python() {
     let driver = Driver::start();
     let cases: &[Case] = &[
         ("environ", environ),
+        ("successive environs", successive_environs),
         ("hello", hello),
         ("start_response", start_response),
         ("input", input),
@@ -74,6 +75,26 @@ fn environ(driver: &Driver) {
         &Request::new("environ.wsgi").https().pair("HTTP_X_LATIN", b"caf\xe9").pair("REPEATED", b"first").pair("REPEATED", b"second"),
     );
     assert_eq!(answer.body(), "ok", "{answer:?}");
+}
+
+/// What requests have in common is kept from one to the next; what one of them has of its own, or does to its environ, is not.
+fn successive_environs(driver: &Driver) {
+    let request = || Request::new("environs.wsgi").pair("HTTP_HOST", b"one").pair("REPEATED", b"first").pair("REPEATED", b"second");
+    let (like, with_cookie) = (|| request().pair("QUERY_STRING", b"a"), || request().pair("HTTP_COOKIE", b"c").pair("QUERY_STRING", b"b"));
+    for _ in 0..2 {
+        assert_eq!(driver.serve(&like()).body(), "HTTP_HOST=one QUERY_STRING=a REPEATED=second wsgi.url_scheme=http");
+        assert_eq!(driver.serve(&with_cookie()).body(), "HTTP_COOKIE=c HTTP_HOST=one QUERY_STRING=b REPEATED=second wsgi.url_scheme=http");
+        let other = Request::new("environs.wsgi").pair("HTTP_HOST", b"two").pair("REPEATED", b"third").pair("REPEATED", b"second");
+        assert_eq!(
+            driver.serve(&other.https().pair("QUERY_STRING", b"")).body(),
+            "HTTP_HOST=two QUERY_STRING= REPEATED=second wsgi.url_scheme=https"
+        );
+    }
+    for number in 0..40 {
+        let name = format!("HTTP_X_{number}");
+        let body = driver.serve(&request().pair(&name, b"x")).body();
+        assert_eq!(body, format!("HTTP_HOST=one {name}=x QUERY_STRING= REPEATED=second wsgi.url_scheme=http"));
+    }
 }
 
 fn hello(driver: &Driver) {

@@ -46,15 +46,16 @@ impl Event {
 
 /// Whether anybody listens.
 pub(crate) fn is_wanted(py: Attached<'_>, state: &State, event: Event) -> bool {
-    lists(state, event).iter().any(|list| list.is_true(py).unwrap_or(false))
+    lists(state, event).any(|list| list.is_true(py).unwrap_or(false))
 }
 
-fn lists(state: &State, event: Event) -> Vec<&Object> {
-    match event {
-        Event::ProcessStopping => vec![&state.event_callbacks, &state.shutdown_callbacks],
-        Event::ProcessSignal => vec![&state.event_callbacks, &state.signal_callbacks],
-        _ => vec![&state.event_callbacks],
-    }
+fn lists(state: &State, event: Event) -> impl Iterator<Item = &Object> {
+    let own = match event {
+        Event::ProcessStopping => Some(&state.shutdown_callbacks),
+        Event::ProcessSignal => Some(&state.signal_callbacks),
+        _ => None,
+    };
+    std::iter::once(&state.event_callbacks).chain(own)
 }
 
 /// `request_started`; gives the application that is to be called.
@@ -200,7 +201,7 @@ fn publish_or_complain(py: Attached<'_>, state: &State, event: Event, payload: i
 
 fn publish(py: Attached<'_>, state: &State, event: Event, payload: &Object) {
     // The lists are read before anybody is called: a callback may change them.
-    let callbacks: Vec<Object> = lists(state, event).into_iter().flat_map(|list| list.items(py).unwrap_or_default()).collect();
+    let callbacks: Vec<Object> = lists(state, event).flat_map(|list| list.items(py).unwrap_or_default()).collect();
     for callback in callbacks {
         let result = py.text(event.name()).and_then(|name| callback.call_with(py, &[&name], payload));
         let merged = result.and_then(|result| if result.is_dict() { payload.dict_update(py, &result) } else { Ok(()) });

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::State;
-use crate::python::{Attached, Class, Exception, Method, MethodDef, Object, bind};
+use crate::python::{Attached, Class, Exception, Method, MethodDef, Object, This, bind};
 use crate::report::with_reader;
 use crate::wsgi::arguments;
 use crate::wsgi::request::Request;
@@ -52,7 +52,7 @@ impl Method for SubscribeEvents {
     type Class = Functions;
     const NAME: &'static CStr = c"subscribe_events";
 
-    fn call(py: Attached<'_>, this: &Functions, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Functions>, arguments: &[Object]) -> Result<Object, Exception> {
         subscribe(py, "subscribe_events", &this.0.event_callbacks, arguments)
     }
 }
@@ -62,7 +62,7 @@ impl Method for SubscribeShutdown {
     type Class = Functions;
     const NAME: &'static CStr = c"subscribe_shutdown";
 
-    fn call(py: Attached<'_>, this: &Functions, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Functions>, arguments: &[Object]) -> Result<Object, Exception> {
         subscribe(py, "subscribe_shutdown", &this.0.shutdown_callbacks, arguments)
     }
 }
@@ -72,7 +72,7 @@ impl Method for SubscribeSignals {
     type Class = Functions;
     const NAME: &'static CStr = c"subscribe_signals";
 
-    fn call(py: Attached<'_>, this: &Functions, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Functions>, arguments: &[Object]) -> Result<Object, Exception> {
         if this.0.daemon {
             return subscribe(py, "subscribe_signals", &this.0.signal_callbacks, arguments);
         }
@@ -93,7 +93,7 @@ impl Method for RequestData {
     type Class = Functions;
     const NAME: &'static CStr = c"request_data";
 
-    fn call(py: Attached<'_>, this: &Functions, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Functions>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "request_data", arguments, 0, 0)?;
         let data = match Request::current() {
             Some(request) => this.0.active_requests.dict_get(py, &py.text(&request.id)?)?,
@@ -109,7 +109,7 @@ impl Method for WriteLog {
     type Class = Functions;
     const NAME: &'static CStr = c"write_log";
 
-    fn call(py: Attached<'_>, this: &Functions, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Functions>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "write_log", arguments, 2, 4)?;
         let level = u8::try_from(arguments[0].to_i64(py)?).map_or(Level::Debug, Level::from_octet);
         let text = arguments[1].to_text(py);
@@ -131,7 +131,7 @@ impl Method for AddSiteFailed {
     type Class = Functions;
     const NAME: &'static CStr = c"add_site_failed";
 
-    fn call(py: Attached<'_>, this: &Functions, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Functions>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "add_site_failed", arguments, 2, 2)?;
         let (directory, error) = (arguments[0].to_text(py), arguments[1].to_text(py));
         let what = format!("directory '{directory}' could not be added to the Python path of the {}: {error}", this.0.place);

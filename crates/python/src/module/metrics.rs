@@ -9,7 +9,7 @@ mod server;
 pub(crate) use meter::{Cpu, Meter};
 
 use super::State;
-use crate::python::{Attached, Class, Exception, Method, MethodDef, Object, bind};
+use crate::python::{Attached, Class, Exception, Method, MethodDef, Object, This, bind};
 use crate::wsgi::arguments;
 use crate::wsgi::environ::seconds;
 use interval::{Interval, Phase};
@@ -43,7 +43,7 @@ impl Method for StartRecording {
     type Class = Figures;
     const NAME: &'static CStr = c"start_recording_metrics";
 
-    fn call(py: Attached<'_>, this: &Figures, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Figures>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "start_recording_metrics", arguments, 0, 0)?;
         if !this.0.has_telemetry {
             this.0.meter.start_recording();
@@ -57,7 +57,7 @@ impl Method for RequestMetrics {
     type Class = Figures;
     const NAME: &'static CStr = c"request_metrics";
 
-    fn call(py: Attached<'_>, this: &Figures, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Figures>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "request_metrics", arguments, 0, 0)?;
         let state = &this.0;
         // Nobody is in the way of a thread that ends its request, though the answer takes its time.
@@ -73,7 +73,7 @@ impl Method for ProcessMetrics {
     type Class = Figures;
     const NAME: &'static CStr = c"process_metrics";
 
-    fn call(py: Attached<'_>, this: &Figures, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Figures>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "process_metrics", arguments, 0, 0)?;
         if this.0.meter.is_recording() { process_metrics(py, &this.0.meter) } else { Ok(py.none()) }
     }

@@ -10,6 +10,7 @@ use super::ffi;
 use super::object::Object;
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
@@ -26,9 +27,17 @@ pub(crate) trait Class: Send + Sync + Sized + 'static {
     /// Whether Python code may make instances and subclasses, by [`Class::empty`] and [`Class::init`].
     const PUBLIC: bool = false;
 
+    /// Whether instances pass for the object that [`Class::behind`] gives: attributes, iteration and `repr()` are that one's.
+    const STANDS_IN: bool = false;
+
     /// The next item of the iteration.
     fn next(&self, _py: Attached<'_>) -> Result<Option<Object>, Exception> {
         Ok(None)
+    }
+
+    /// The object that an instance stands in for, which may be made only now.
+    fn behind(&self, py: Attached<'_>) -> Result<Object, Exception> {
+        Err(Exception::type_error(py, "there is nothing behind this object"))
     }
 
     /// The value of an instance that Python code makes, before `__init__`.
@@ -50,7 +59,28 @@ pub(crate) trait Method: 'static {
     const NAME: &'static CStr;
 
     /// Executes it; keywords are refused by CPython.
-    fn call(py: Attached<'_>, this: &Self::Class, arguments: &[Object]) -> Result<Object, Exception>;
+    fn call(py: Attached<'_>, this: This<'_, Self::Class>, arguments: &[Object]) -> Result<Object, Exception>;
+}
+
+/// The instance that a method is called on: its value, and itself.
+pub(crate) struct This<'o, C> {
+    object: &'o Object,
+    value: &'o C,
+}
+
+impl<'o, C> This<'o, C> {
+    /// The instance.
+    pub(crate) fn object(&self) -> &'o Object {
+        self.object
+    }
+}
+
+impl<C> Deref for This<'_, C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        self.value
+    }
 }
 
 /// A read-only attribute of a [`Class`].
@@ -134,6 +164,12 @@ impl<C: Class> Type<C> {
         if C::ITERATOR {
             slots.push(slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void));
             slots.push(slot(ffi::Py_tp_iternext, call_next::<C> as *mut c_void));
+        }
+        if C::STANDS_IN {
+            slots.push(slot(ffi::Py_tp_getattro, get_behind::<C> as *mut c_void));
+            slots.push(slot(ffi::Py_tp_setattro, set_behind::<C> as *mut c_void));
+            slots.push(slot(ffi::Py_tp_repr, repr_behind::<C> as *mut c_void));
+            slots.push(slot(ffi::Py_tp_iter, iter_behind::<C> as *mut c_void));
         }
         if C::PUBLIC {
             slots.push(slot(ffi::Py_tp_new, call_new::<C> as *mut c_void));
@@ -246,7 +282,8 @@ unsafe extern "C" fn call_method<M: Method>(
         guard(ptr::null_mut(), |py| {
             let count = usize::try_from(count).unwrap_or(0);
             let arguments = if count == 0 { &[] } else { std::slice::from_raw_parts(arguments.cast::<Object>().cast_const(), count) };
-            M::call(py, value::<M::Class>(this), arguments).map(Object::into_ptr)
+            let this = This { object: Object::view(&this), value: value::<M::Class>(this) };
+            M::call(py, this, arguments).map(Object::into_ptr)
         })
     }
 }
@@ -278,4 +315,42 @@ unsafe extern "C" fn call_init<C: Class>(this: *mut ffi::PyObject, arguments: *m
             value::<C>(this).init(py, Object::view(&arguments), keywords).map(|()| 0)
         })
     }
+}
+
+unsafe extern "C" fn get_behind<C: Class>(this: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls the slot with an instance of its class and a live name; a new reference comes back.
+    unsafe {
+        guard(ptr::null_mut(), |py| {
+            let behind = value::<C>(this).behind(py)?;
+            Object::from_new(py, ffi::PyObject_GetAttr(behind.as_ptr(), name)).map(Object::into_ptr)
+        })
+    }
+}
+
+unsafe extern "C" fn set_behind<C: Class>(this: *mut ffi::PyObject, name: *mut ffi::PyObject, to: *mut ffi::PyObject) -> c_int {
+    // SAFETY: CPython calls the slot with an instance of its class, a live name, and a live value or null to delete the attribute.
+    unsafe {
+        guard(-1, |py| {
+            let behind = value::<C>(this).behind(py)?;
+            match ffi::PyObject_SetAttr(behind.as_ptr(), name, to) {
+                0 => Ok(0),
+                _ => Err(Exception::fetch(py)),
+            }
+        })
+    }
+}
+
+unsafe extern "C" fn repr_behind<C: Class>(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls the slot with an instance of its class; a new reference comes back.
+    unsafe {
+        guard(ptr::null_mut(), |py| {
+            let behind = value::<C>(this).behind(py)?;
+            Object::from_new(py, ffi::PyObject_Repr(behind.as_ptr())).map(Object::into_ptr)
+        })
+    }
+}
+
+unsafe extern "C" fn iter_behind<C: Class>(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls the slot with an instance of its class.
+    unsafe { guard(ptr::null_mut(), |py| value::<C>(this).behind(py)?.iter(py).map(Object::into_ptr)) }
 }

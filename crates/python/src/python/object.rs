@@ -243,6 +243,24 @@ impl Object {
         }
     }
 
+    /// The characters of a `str` that is ASCII, without a copy.
+    pub(crate) fn as_ascii(&self, _py: Attached<'_>) -> Option<&[u8]> {
+        if !self.is_str() {
+            return None;
+        }
+        let mut length = 0;
+        // SAFETY: the object is a str, which never changes and keeps its octets as long as it lives; our reference is lent.
+        let octets = unsafe {
+            let data = ffi::PyUnicode_AsUTF8AndSize(self.as_ptr(), &raw mut length);
+            if data.is_null() {
+                ffi::PyErr_Clear();
+                return None;
+            }
+            std::slice::from_raw_parts(data.cast::<u8>(), usize::try_from(length).ok()?)
+        };
+        octets.is_ascii().then_some(octets)
+    }
+
     /// A `str` as a bytes object in latin-1; anything that does not fit is a `UnicodeEncodeError`.
     pub(crate) fn to_latin1(&self, py: Attached<'_>) -> Result<Self, Exception> {
         // SAFETY: the object is live, and a new reference comes back.
@@ -342,6 +360,18 @@ impl Object {
         None
     }
 
+    /// The items of a tuple of two.
+    pub(crate) fn pair(&self, py: Attached<'_>) -> Option<(Self, Self)> {
+        // SAFETY: the object is live and a tuple of two before its items are asked for; borrowed references are taken at once.
+        unsafe {
+            if ffi::PyTuple_Check(self.as_ptr()) == 0 || ffi::PyTuple_Size(self.as_ptr()) != 2 {
+                return None;
+            }
+            let item = |at| Self::from_borrowed(py, ffi::PyTuple_GetItem(self.as_ptr(), at));
+            Some((item(0)?, item(1)?))
+        }
+    }
+
     /// Whether it is a `list`, or a subclass of it.
     pub(crate) fn is_list(&self) -> bool {
         // SAFETY: the object is live.
@@ -352,6 +382,22 @@ impl Object {
     pub(crate) fn is_tuple(&self) -> bool {
         // SAFETY: the object is live.
         unsafe { ffi::PyTuple_Check(self.as_ptr()) != 0 }
+    }
+
+    /// The item of exactly a `list` or a `tuple` that has no other.
+    pub(crate) fn only_item(&self, py: Attached<'_>) -> Option<Self> {
+        // SAFETY: the object is live; the functions are called on their own types only, and the borrowed reference is taken at once.
+        unsafe {
+            let raw = self.as_ptr();
+            let item = if ffi::PyList_CheckExact(raw) != 0 && ffi::PyList_Size(raw) == 1 {
+                ffi::PyList_GetItem(raw, 0)
+            } else if ffi::PyTuple_CheckExact(raw) != 0 && ffi::PyTuple_Size(raw) == 1 {
+                ffi::PyTuple_GetItem(raw, 0)
+            } else {
+                return None;
+            };
+            Self::from_borrowed(py, item)
+        }
     }
 
     /// The length, if it is exactly a `list` or a `tuple`: iterating it then runs no code of the application's.
@@ -406,6 +452,16 @@ impl Attached<'_> {
     pub(crate) fn latin1(self, octets: &[u8]) -> Result<Object, Exception> {
         // SAFETY: the octets are live for the call, errors are the default, and a new reference comes back.
         unsafe { Object::from_new(self, ffi::PyUnicode_DecodeLatin1(octets.as_ptr().cast(), size(octets.len()), ptr::null())) }
+    }
+
+    /// The same for a key: Python keeps one `str` of its value, which dicts find without comparing characters.
+    pub(crate) fn latin1_key(self, octets: &[u8]) -> Result<Object, Exception> {
+        let mut raw = self.latin1(octets)?.into_ptr();
+        // SAFETY: the reference is ours, and is exchanged for one to the object that is kept.
+        unsafe {
+            ffi::PyUnicode_InternInPlace(&raw mut raw);
+            Object::from_new(self, raw)
+        }
     }
 
     /// A `str` in the file system's encoding, undecodable octets escaped.

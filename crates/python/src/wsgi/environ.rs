@@ -1,17 +1,18 @@
 //! The environ: a new dict per request, filled from the head.
 //!
-//! A template holds what is the same for each request of an interpreter; names are translated once and kept. See PEP 3333, "environ
-//! Variables".
+//! A template holds what is the same for each request of an interpreter; names are translated once and kept, and so is what successive
+//! requests have in common ([`super::recent`]). See PEP 3333, "environ Variables".
 
 #![forbid(unsafe_code)]
 
+use super::recent::Recent;
 use super::request::Request;
 use crate::python::{Attached, Exception, Object};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use wire::MOD_WSGI_VERSION;
-use wire::head::RequestHead;
+use wire::head::{Pair, RequestHead};
 
 /// How many names are kept, and how long they may be: clients choose the names of headers.
 const NAMES: usize = 1024;
@@ -27,7 +28,11 @@ pub(crate) struct Template {
     keys: Keys,
     schemes: [Object; 2],
     apache_version: Mutex<Option<(Version, Object)>>,
+    recent: Mutex<Vec<Recent>>,
 }
+
+/// How many kinds of requests are remembered: clients differ in the headers that they send.
+const RECENT: usize = 16;
 
 /// What the process says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +52,11 @@ macro_rules! keys {
 
         impl Keys {
             fn new(py: Attached<'_>) -> Result<Self, Exception> {
-                Ok(Self { $($field: py.text($name)?,)* })
+                Ok(Self { $($field: py.latin1_key($name.as_bytes())?,)* })
+            }
+
+            fn each(&self) -> impl Iterator<Item = &Object> {
+                [$(&self.$field),*].into_iter()
             }
         }
     };
@@ -68,7 +77,9 @@ keys! {
 impl Template {
     /// Prepares the template in the current interpreter.
     pub(crate) fn new(py: Attached<'_>, flags: Flags, file_wrapper: &Object) -> Result<Self, Exception> {
-        let constants = py.dict()?;
+        let (constants, keys) = (py.dict()?, Keys::new(py)?);
+        // Their places are taken at once, so that a copy of the dict need not grow.
+        keys.each().try_for_each(|key| constants.dict_set(py, key, &py.none()))?;
         let (major, minor, micro) = MOD_WSGI_VERSION;
         let version = py.tuple(&[&py.int(major.into())?, &py.int(minor.into())?, &py.int(micro.into())?])?;
         constants.dict_set_name(py, c"mod_wsgi.version", &version)?;
@@ -81,9 +92,10 @@ impl Template {
         Ok(Self {
             constants,
             names: Mutex::default(),
-            keys: Keys::new(py)?,
+            keys,
             schemes: [py.text("http")?, py.text("https")?],
             apache_version: Mutex::new(None),
+            recent: Mutex::default(),
         })
     }
 
@@ -97,8 +109,7 @@ impl Template {
         errors: &Object,
         application_start: f64,
     ) -> Result<Object, Exception> {
-        let environ = self.constants.dict_copy(py)?;
-        self.fill(py, &environ, head)?;
+        let environ = self.text(py, head)?;
         let keys = &self.keys;
         let daemon_start = if head.queue_start == 0 { 0.0 } else { seconds(request.begun) };
         environ.dict_set(py, &keys.url_scheme, &self.schemes[usize::from(head.https)])?;
@@ -113,26 +124,54 @@ impl Template {
         Ok(environ)
     }
 
-    /// Puts what the head tells of the request into an environ. Names are kept for the next request.
-    pub(crate) fn fill(&self, py: Attached<'_>, environ: &Object, head: &RequestHead<'_>) -> Result<(), Exception> {
-        // Strings and a plain dict of them run no code of the application's, which could come here again and find the lock taken.
+    /// The constants, and what the head tells of the request.
+    fn text(&self, py: Attached<'_>, head: &RequestHead<'_>) -> Result<Object, Exception> {
+        let taken = {
+            let mut recent = self.recent.lock();
+            let position = recent.iter().rposition(|recent| recent.resembles(head));
+            position.map(|position| recent.remove(position))
+        };
+        let recent = match taken {
+            Some(recent) => recent,
+            None => {
+                let common = self.constants.dict_copy(py)?;
+                let keys = self.fill(py, &common, head)?;
+                Recent::new(head, keys, common)
+            }
+        };
+        let environ = recent.environ(py, head)?;
+        let _oldest = {
+            let mut known = self.recent.lock();
+            if recent.is_small() {
+                known.push(recent);
+            }
+            if known.len() > RECENT { Some(known.remove(0)) } else { None }
+        };
+        Ok(environ)
+    }
+
+    /// Puts what the head tells of the request into an environ, and gives the keys.
+    pub(crate) fn fill(&self, py: Attached<'_>, environ: &Object, head: &RequestHead<'_>) -> Result<Vec<Object>, Exception> {
+        let set = |pair: &Pair<'_>| {
+            let key = self.key(py, pair.name)?;
+            environ.dict_set(py, &key, &value(py, pair)?)?;
+            Ok(key)
+        };
+        head.environ.iter().map(set).collect()
+    }
+
+    /// A name as a key of dicts and of attributes. It is kept for the next request.
+    pub(crate) fn key(&self, py: Attached<'_>, name: &[u8]) -> Result<Object, Exception> {
+        // Under the lock no code of the application's runs, which could come here again.
         let mut names = self.names.lock();
-        for pair in &head.environ {
-            let value = match pair.name {
-                b"DOCUMENT_ROOT" | b"SCRIPT_FILENAME" => py.file_name(pair.value).or_else(|_| py.latin1(pair.value)),
-                _ => py.latin1(pair.value),
-            }?;
-            if let Some(name) = names.get(pair.name) {
-                environ.dict_set(py, name, &value)?;
-                continue;
-            }
-            let name = py.latin1(pair.name)?;
-            environ.dict_set(py, &name, &value)?;
-            if names.len() < NAMES && pair.name.len() <= NAME_LENGTH {
-                names.insert(pair.name.into(), name);
-            }
+        if let Some(key) = names.get(name) {
+            return Ok(key.clone_ref(py));
         }
-        Ok(())
+        let key = py.latin1_key(name)?;
+        if names.len() < NAMES && name.len() <= NAME_LENGTH {
+            names.insert(name.into(), key.clone_ref(py));
+        }
+        Ok(key)
     }
 
     /// Puts `mod_wsgi.version` and `apache.version` into an environ.
@@ -155,6 +194,14 @@ impl Template {
         // All httpd children that a worker meets have the same version but around an upgrade. The old object is dropped after the lock.
         let _old = self.apache_version.lock().replace((version, object.clone_ref(py)));
         Ok(object)
+    }
+}
+
+/// The value of a pair: names of files are text as the file system has it, all else is latin-1.
+pub(super) fn value(py: Attached<'_>, pair: &Pair<'_>) -> Result<Object, Exception> {
+    match pair.name {
+        b"DOCUMENT_ROOT" | b"SCRIPT_FILENAME" => py.file_name(pair.value).or_else(|_| py.latin1(pair.value)),
+        _ => py.latin1(pair.value),
     }
 }
 

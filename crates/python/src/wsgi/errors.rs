@@ -1,7 +1,7 @@
-//! `wsgi.errors`, `sys.stderr` and `sys.stdout`: text for the error log, one record per line.
+//! `wsgi.errors`, `sys.stderr` and `sys.stdout`: octets for the error log, one record per line.
 //!
-//! What applications hold is an `io.TextIOWrapper`; this is the raw stream under it. `sys.stderr` and `sys.stdout` write to the request
-//! that the calling thread executes, if there is one.
+//! What applications hold is an `io.TextIOWrapper` ([`super::text`]); this is the raw stream under it. `sys.stderr` and `sys.stdout`
+//! write to the request that the calling thread executes, if there is one.
 
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,7 @@ use super::arguments;
 use super::lines::LineBuffer;
 use super::request::Request;
 use crate::host::LogSink;
-use crate::python::{Attached, Class, Exception, Getter, GetterDef, Method, MethodDef, Object, Type};
+use crate::python::{Attached, Class, Exception, Getter, GetterDef, Method, MethodDef, Object, This};
 use parking_lot::Mutex;
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -112,9 +112,9 @@ impl Method for Write {
     type Class = Log;
     const NAME: &'static CStr = c"write";
 
-    fn call(py: Attached<'_>, this: &Log, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Log>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "write", arguments, 1, 1)?;
-        write_object(py, this, "write", &arguments[0])?;
+        write_object(py, &this, "write", &arguments[0])?;
         Ok(py.none())
     }
 }
@@ -124,11 +124,11 @@ impl Method for WriteLines {
     type Class = Log;
     const NAME: &'static CStr = c"writelines";
 
-    fn call(py: Attached<'_>, this: &Log, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Log>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "writelines", arguments, 1, 1)?;
         let lines = arguments[0].iter(py)?;
         while let Some(line) = lines.next(py)? {
-            write_object(py, this, "writelines", &line)?;
+            write_object(py, &this, "writelines", &line)?;
         }
         Ok(py.none())
     }
@@ -152,7 +152,7 @@ impl Method for Flush {
     type Class = Log;
     const NAME: &'static CStr = c"flush";
 
-    fn call(py: Attached<'_>, this: &Log, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Log>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "flush", arguments, 0, 0)?;
         this.flush(py, "flush")?;
         Ok(py.none())
@@ -164,7 +164,7 @@ impl Method for Close {
     type Class = Log;
     const NAME: &'static CStr = c"close";
 
-    fn call(py: Attached<'_>, this: &Log, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Log>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "close", arguments, 0, 0)?;
         this.flush(py, "close")?;
         Ok(py.none())
@@ -176,7 +176,7 @@ impl Method for FileNo {
     type Class = Log;
     const NAME: &'static CStr = c"fileno";
 
-    fn call(py: Attached<'_>, this: &Log, _arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Log>, _arguments: &[Object]) -> Result<Object, Exception> {
         let name = this.name().trim_matches(['<', '>']);
         Err(Exception::os_error(py, &format!("{name} log object has no file descriptor")))
     }
@@ -189,7 +189,7 @@ macro_rules! answers {
             type Class = Log;
             const NAME: &'static CStr = $name;
 
-            fn call(py: Attached<'_>, _this: &Log, _arguments: &[Object]) -> Result<Object, Exception> {
+            fn call(py: Attached<'_>, _this: This<'_, Log>, _arguments: &[Object]) -> Result<Object, Exception> {
                 Ok(py.bool($answer))
             }
         }
@@ -219,31 +219,5 @@ impl Getter for Closed {
 
     fn get(py: Attached<'_>, _this: &Log) -> Result<Object, Exception> {
         Ok(py.bool(false))
-    }
-}
-
-/// Wraps raw streams for applications.
-pub(crate) struct TextStreams {
-    class: Type<Log>,
-    wrapper: Object,
-    arguments: [Object; 5],
-}
-
-impl TextStreams {
-    /// Prepares the wrapping in the current interpreter.
-    pub(crate) fn new(py: Attached<'_>) -> Result<Self, Exception> {
-        Ok(Self {
-            class: Type::new(py)?,
-            wrapper: py.import(c"io")?.attr(py, c"TextIOWrapper")?,
-            // encoding, errors, newline, line_buffering, write_through
-            arguments: [py.text("utf-8")?, py.text("replace")?, py.text("")?, py.bool(true), py.bool(true)],
-        })
-    }
-
-    /// A text stream over `log`.
-    pub(crate) fn wrap(&self, py: Attached<'_>, log: Log) -> Result<Object, Exception> {
-        let raw = self.class.instance(py, log)?;
-        let [encoding, errors, newline, line_buffering, write_through] = &self.arguments;
-        self.wrapper.call(py, &[&raw, encoding, errors, newline, line_buffering, write_through])
     }
 }

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::arguments;
-use crate::python::{Attached, Class, Exception, Getter, GetterDef, Method, MethodDef, Object};
+use crate::python::{Attached, Class, Exception, Getter, GetterDef, Method, MethodDef, Object, This};
 use parking_lot::Mutex;
 use std::ffi::CStr;
 
@@ -71,7 +71,7 @@ impl Method for Close {
     type Class = FileWrapper;
     const NAME: &'static CStr = c"close";
 
-    fn call(py: Attached<'_>, this: &FileWrapper, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, FileWrapper>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "close", arguments, 0, 0)?;
         if let Some(file) = this.file(py) {
             this.0.lock().closed = true;

@@ -32,14 +32,14 @@ pub(crate) fn status_code(line: &[u8]) -> Result<u16, String> {
 pub(crate) fn check_name(name: &[u8]) -> Result<(), String> {
     let complaint = if name.is_empty() {
         return Err(String::from("header name is empty"));
+    } else if name.iter().all(|octet| is_token(*octet)) {
+        return Ok(());
     } else if name.iter().any(u8::is_ascii_control) {
         "control character"
     } else if name.contains(&b' ') {
         "space character"
-    } else if !name.iter().all(|octet| is_token(*octet)) {
-        "invalid character"
     } else {
-        return Ok(());
+        "invalid character"
     };
     Err(format!("{complaint} in header name: {}", repr(name)))
 }
@@ -72,7 +72,7 @@ pub(crate) fn has_no_body(status: u16) -> bool {
 }
 
 fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+    octet.is_ascii_alphanumeric() || octet == b'-' || b"!#$%&'*+.^_`|~".contains(&octet)
 }
 
 /// Octets as Python shows a bytes object.

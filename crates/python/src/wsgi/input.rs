@@ -5,7 +5,7 @@
 use super::arguments;
 use super::exchange::{Exchange, InputError};
 use super::request::{Request, add_time};
-use crate::python::{Attached, Class, Exception, Method, MethodDef, Object};
+use crate::python::{Attached, Class, Exception, Method, MethodDef, Object, This};
 use parking_lot::Mutex;
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -167,7 +167,7 @@ impl Method for Read {
     type Class = Input;
     const NAME: &'static CStr = c"read";
 
-    fn call(py: Attached<'_>, this: &Input, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Input>, arguments: &[Object]) -> Result<Object, Exception> {
         let wanted = size(py, "read", arguments)?.map_or(Wanted::All, Wanted::Octets);
         this.take(py, wanted, "read() called on wsgi.input after request completed")
     }
@@ -178,7 +178,7 @@ impl Method for ReadLine {
     type Class = Input;
     const NAME: &'static CStr = c"readline";
 
-    fn call(py: Attached<'_>, this: &Input, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Input>, arguments: &[Object]) -> Result<Object, Exception> {
         let limit = size(py, "readline", arguments)?.unwrap_or(usize::MAX);
         this.take(py, Wanted::Line(limit), "readline() called on wsgi.input after request completed")
     }
@@ -189,7 +189,7 @@ impl Method for ReadLines {
     type Class = Input;
     const NAME: &'static CStr = c"readlines";
 
-    fn call(py: Attached<'_>, this: &Input, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Input>, arguments: &[Object]) -> Result<Object, Exception> {
         let hint = size(py, "readlines", arguments)?.filter(|hint| *hint > 0).unwrap_or(usize::MAX);
         let lines = py.list(&[])?;
         let mut total = 0;
@@ -210,7 +210,7 @@ impl Method for Close {
     type Class = Input;
     const NAME: &'static CStr = c"close";
 
-    fn call(py: Attached<'_>, this: &Input, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Input>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "close", arguments, 0, 0)?;
         if this.request.is_over() {
             return Err(Exception::runtime_error(py, "close() called on wsgi.input after request completed"));

@@ -10,9 +10,10 @@ use super::header;
 use super::request::{Request, add_time};
 use crate::module::State;
 use crate::module::events::{self, Event};
-use crate::python::{Attached, Class, Exception, Method, MethodDef, Object, bind};
+use crate::python::{Attached, Class, Exception, Method, MethodDef, Object, This, bind};
 use parking_lot::Mutex;
 use std::ffi::CStr;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -45,12 +46,17 @@ struct Progress {
     broken: Option<Outcome>,
 }
 
-/// Status and headers, checked.
+/// Status and headers, checked and copied: what the application does with its objects afterwards changes nothing.
 struct Head {
     status: u16,
-    line: Object,
-    headers: Vec<(Object, Object)>,
+    /// The status line, and all names and values.
+    octets: Vec<u8>,
+    line: Range<usize>,
+    headers: Vec<(Range<usize>, Range<usize>)>,
 }
+
+/// The octets of most heads.
+const ROOM: usize = 256;
 
 /// Something could not be sent.
 pub(crate) enum Unsent {
@@ -179,7 +185,7 @@ impl Response {
         };
         let bodiless = header::has_no_body(head.status);
         if let (None, Some(length), false) = (announced, length, bodiless) {
-            head.headers.push((py.bytes(b"Content-Length")?, py.bytes(length.to_string().as_bytes())?));
+            head.set_content_length(length);
         }
         let mut progress = self.progress.lock();
         progress.sent = true;
@@ -290,45 +296,65 @@ fn reraised(py: Attached<'_>, information: &Object) -> Exception {
 
 impl Head {
     fn check(py: Attached<'_>, status: &Object, headers: &Object) -> Result<Self, Exception> {
-        let line = arguments::latin1(py, status)?;
-        let status = header::status_code(line.as_bytes().unwrap_or_default()).map_err(|text| Exception::value_error(py, &text))?;
+        let mut head = Self { status: 0, octets: Vec::with_capacity(ROOM), line: 0..0, headers: Vec::new() };
+        head.line = head.copy(py, status)?;
+        head.status = header::status_code(head.part(&head.line)).map_err(|text| Exception::value_error(py, &text))?;
         let entries = headers.items(py).unwrap_or_default();
-        let headers = entries.iter().map(|entry| Self::check_header(py, entry)).collect::<Result<_, _>>()?;
-        Ok(Self { status, line, headers })
+        head.headers.reserve(entries.len() + 1);
+        entries.iter().try_for_each(|entry| head.add(py, entry))?;
+        Ok(head)
     }
 
-    fn check_header(py: Attached<'_>, entry: &Object) -> Result<(Object, Object), Exception> {
-        if !entry.is_tuple() {
-            return Err(Exception::type_error(py, &format!("each header must be a 2-tuple, not {}", entry.type_name(py))));
-        }
-        let parts = entry.items(py).unwrap_or_default();
-        let [name, value] = parts.as_slice() else {
-            return Err(Exception::value_error(py, &format!("each header must be a 2-tuple, got length {}", parts.len())));
+    /// Checks an entry of the list of headers, and copies it.
+    fn add(&mut self, py: Attached<'_>, entry: &Object) -> Result<(), Exception> {
+        let Some((name, value)) = entry.pair(py) else {
+            return Err(match entry.items(py).filter(|_| entry.is_tuple()) {
+                Some(parts) => Exception::value_error(py, &format!("each header must be a 2-tuple, got length {}", parts.len())),
+                None => Exception::type_error(py, &format!("each header must be a 2-tuple, not {}", entry.type_name(py))),
+            });
         };
-        let (name, value) = (arguments::latin1(py, name)?, arguments::latin1(py, value)?);
-        header::check_name(name.as_bytes().unwrap_or_default())
-            .and_then(|()| header::check_value(value.as_bytes().unwrap_or_default()))
+        let (name, value) = (self.copy(py, &name)?, self.copy(py, &value)?);
+        header::check_name(self.part(&name))
+            .and_then(|()| header::check_value(self.part(&value)))
             .map_err(|text| Exception::value_error(py, &text))?;
-        Ok((name, value))
+        self.headers.push((name, value));
+        Ok(())
+    }
+
+    /// Copies a `str` in latin-1.
+    fn copy(&mut self, py: Attached<'_>, text: &Object) -> Result<Range<usize>, Exception> {
+        match text.as_ascii(py) {
+            Some(octets) => Ok(self.push(octets)),
+            None => Ok(self.push(arguments::latin1(py, text)?.as_bytes().unwrap_or_default())),
+        }
+    }
+
+    fn push(&mut self, octets: &[u8]) -> Range<usize> {
+        let start = self.octets.len();
+        self.octets.extend_from_slice(octets);
+        start..self.octets.len()
+    }
+
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        &self.octets[range.clone()]
+    }
+
+    /// Announces the length of the body.
+    fn set_content_length(&mut self, length: u64) {
+        let header = (self.push(b"Content-Length"), self.push(length.to_string().as_bytes()));
+        self.headers.push(header);
     }
 
     /// What `Content-Length` says; the last one, if there are several.
     fn content_length(&self) -> Result<Option<u64>, String> {
-        let mut headers = self.headers.iter().rev().map(|(name, value)| (name.as_bytes().unwrap_or_default(), value));
+        let mut headers = self.headers.iter().rev().map(|(name, value)| (self.part(name), value));
         let value = headers.find(|(name, _)| name.eq_ignore_ascii_case(b"Content-Length")).map(|(_, value)| value);
-        value.map(|value| header::content_length(value.as_bytes().unwrap_or_default())).transpose()
+        value.map(|value| header::content_length(self.part(value))).transpose()
     }
 
     fn encode(&self) -> ResponseHead<'_> {
-        ResponseHead {
-            status: self.status,
-            line: self.line.as_bytes().unwrap_or_default(),
-            headers: self
-                .headers
-                .iter()
-                .map(|(name, value)| Pair { name: name.as_bytes().unwrap_or_default(), value: value.as_bytes().unwrap_or_default() })
-                .collect(),
-        }
+        let pair = |(name, value): &(Range<usize>, Range<usize>)| Pair { name: self.part(name), value: self.part(value) };
+        ResponseHead { status: self.status, line: self.part(&self.line), headers: self.headers.iter().map(pair).collect() }
     }
 }
 
@@ -345,10 +371,9 @@ impl Method for StartResponse {
     type Class = Adapter;
     const NAME: &'static CStr = c"start_response";
 
-    fn call(py: Attached<'_>, this: &Adapter, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Adapter>, arguments: &[Object]) -> Result<Object, Exception> {
         this.0.start(py, arguments)?;
-        let class = &this.0.state.adapter;
-        bind::<Write>(py, class, &class.instance(py, Adapter(Arc::clone(&this.0)))?)
+        bind::<Write>(py, &this.0.state.adapter, this.object())
     }
 }
 
@@ -357,7 +382,7 @@ impl Method for Write {
     type Class = Adapter;
     const NAME: &'static CStr = c"write";
 
-    fn call(py: Attached<'_>, this: &Adapter, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Adapter>, arguments: &[Object]) -> Result<Object, Exception> {
         this.0.write(py, arguments)?;
         Ok(py.none())
     }

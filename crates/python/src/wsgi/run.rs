@@ -6,7 +6,6 @@
 
 use super::arguments;
 use super::environ::seconds;
-use super::errors::Log;
 use super::exchange::{Outcome, OutputError, Push};
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
@@ -31,7 +30,7 @@ const PASSED_ON: u64 = 64 * 1024;
 
 /// Serves a request by the script `module`.
 pub(crate) fn run(py: Attached<'_>, state: &Arc<State>, request: &Arc<Request>, head: &RequestHead<'_>, module: &Object) -> Outcome {
-    let application = match callable(py, head, module) {
+    let application = match callable(py, state, head, module) {
         Ok(application) => application,
         Err(name) => {
             let script = String::from_utf8_lossy(head.script);
@@ -71,10 +70,9 @@ fn measure(request: &Request, response: &Response, cpu: Option<Cpu>) {
 }
 
 /// The application; its name when there is none.
-fn callable(py: Attached<'_>, head: &RequestHead<'_>, module: &Object) -> Result<Object, String> {
-    let name = String::from_utf8_lossy(head.callable);
-    let found = py.latin1(head.callable).and_then(|name| module.optional_attr(py, &name));
-    found.ok().flatten().ok_or_else(|| name.into_owned())
+fn callable(py: Attached<'_>, state: &State, head: &RequestHead<'_>, module: &Object) -> Result<Object, String> {
+    let found = state.template.key(py, head.callable).and_then(|name| module.optional_attr(py, &name));
+    found.ok().flatten().ok_or_else(|| String::from_utf8_lossy(head.callable).into_owned())
 }
 
 fn enter(py: Attached<'_>, state: &State, request: &Request) -> Result<(), Exception> {
@@ -98,7 +96,7 @@ fn call(
     start: f64,
 ) -> Result<Outcome, Unsent> {
     let input = state.input.instance(py, Input::new(request))?;
-    let errors = state.streams.wrap(py, Log::of_request(request))?;
+    let errors = state.streams.errors(py, state, request)?;
     let environ = state.template.environ(py, request, head, &input, &errors, start)?;
     if let Some(record) = request.record(py) {
         environ.dict_set_name(py, c"apache.request_rec", &record)?;
@@ -124,14 +122,20 @@ fn send_all(py: Attached<'_>, state: &State, response: &Response, result: &Objec
     }
     // Nothing of the application's runs between the blocks of a list, so they need not be pushed one by one.
     let push = if result.plain_length().is_some() { Push::Later } else { Push::Now };
-    let iterator = result.iter(py)?;
-    while let Some(block) = iterator.next(py)? {
-        let octets = arguments::octets(py, &block, "response iterable must yield bytes")?;
-        if !octets.is_empty() {
-            response.send(py, octets, push)?;
+    if let Some(block) = result.only_item(py) {
+        send_block(py, response, &block, push)?;
+    } else {
+        let iterator = result.iter(py)?;
+        while let Some(block) = iterator.next(py)? {
+            send_block(py, response, &block, push)?;
         }
     }
     response.finish(py)
+}
+
+fn send_block(py: Attached<'_>, response: &Response, block: &Object, push: Push) -> Result<(), Unsent> {
+    let octets = arguments::octets(py, block, "response iterable must yield bytes")?;
+    if octets.is_empty() { Ok(()) } else { response.send(py, octets, push) }
 }
 
 /// Sends the file of a wrapper as a file; `false` when it is to be iterated.

@@ -1,4 +1,5 @@
 """Answers in the way that QUERY_STRING names."""
+import io
 import sys
 
 kept = {}
@@ -86,6 +87,12 @@ def application(environ, start_response):
         errors.write("unfinished")
         assert errors.name == "<wsgi.errors>" and errors.encoding == "utf-8" and errors.errors == "replace"
         assert not errors.isatty()
+        assert isinstance(errors, io.TextIOWrapper) and isinstance(errors, io.TextIOBase) and type(errors).__name__ == "TextIOWrapper"
+        assert repr(errors).startswith("<_io.TextIOWrapper name='<wsgi.errors>'") and "write" in dir(errors)
+        errors.mark = 1
+        assert errors.mark == 1
+        del errors.mark
+        assert not hasattr(errors, "mark")
         return [b"ok"]
     if how == "keep":
         kept.update(environ, start_response=start_response, write=write)

@@ -7,7 +7,7 @@
 
 use super::{Dict, Figures};
 use crate::module::State;
-use crate::python::{Attached, Exception, Method, Object};
+use crate::python::{Attached, Exception, Method, Object, This};
 use crate::wsgi::arguments;
 use crate::wsgi::environ::seconds;
 use crate::wsgi::request::Request;
@@ -20,7 +20,7 @@ impl Method for ServerMetrics {
     type Class = Figures;
     const NAME: &'static CStr = c"server_metrics";
 
-    fn call(py: Attached<'_>, this: &Figures, arguments: &[Object]) -> Result<Object, Exception> {
+    fn call(py: Attached<'_>, this: This<'_, Figures>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "server_metrics", arguments, 0, 0)?;
         match scoreboard(py, &this.0) {
             Some(scoreboard) => figures(py, &scoreboard),
