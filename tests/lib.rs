@@ -42,5 +42,6 @@ mod repositories;
 mod slow;
 mod start_response;
 mod streams;
+mod syscalls;
 mod tidy;
 mod timeouts;
