@@ -21,7 +21,7 @@ RELEASE := $(TARGET)/release
 FILES := mod_wsgi.so mod_wsgi_python.so mod_wsgi_supervisor
 REFERENCE := .build/reference
 BENCH := $(abspath .build/bench)
-# Such as --rounds 5 --seconds 4 --mpm prefork --only hello
+# Such as --rounds 5 --seconds 4 --mpm prefork --only hello, or --parts where --mode daemon
 BENCHFLAGS ?=
 # Tests mostly wait for their own httpd, so more of them than processors may run side by side.
 TEST_THREADS ?= 4
@@ -103,10 +103,26 @@ bindings-check: cargo ## Compare the committed bindings with what bindgen makes 
 	@# Another patch level of httpd is no difference; another layout is.
 	git diff --exit-code -I 'AP_SERVER_|MODULE_MAGIC_NUMBER_MINOR|_VERSION' apache-headers
 
+BENCHED = --ours $(RELEASE) --theirs $(REFERENCE) --packages $(BENCH)/packages
+
 .PHONY: bench
-bench: build $(REFERENCE)/ready $(BENCH)/ready ## Compare with mod_wsgi 6.1.1 on this machine: CPU per request, rates, latency, memory
+bench: build $(REFERENCE)/ready $(BENCH)/ready $(if $(FULL),$(BENCH)/beside/ready) ## Compare with mod_wsgi 6.1.1 on this machine, five minutes (FULL=1: three runs, what else there is, and docs/performance.md; PART=1 to 4: a part of that)
 	@scripts/packages run bench
-	/usr/bin/python3 bench/side_by_side.py --ours $(RELEASE) --theirs $(REFERENCE) --packages $(BENCH)/packages $(BENCHFLAGS)
+ifeq ($(FULL),)
+	@/usr/bin/python3 bench/side_by_side.py $(BENCHED) $(BENCHFLAGS)
+else
+	@# Each part goes on where it was interrupted, as long as the same build is measured.
+	@for part in $(or $(PART),1 2 3 4); do \
+		case $$part in 4) parts=beside,where ;; *) parts=loads,reloads,memory,starts,mpms ;; esac; \
+		mkdir -p bench/results; \
+		/usr/bin/python3 bench/side_by_side.py $(BENCHED) --beside $(BENCH)/beside --parts $$parts --seconds 1.6 --into bench/results/full-$$part.jsonl $(BENCHFLAGS); \
+	done
+	@$(MAKE) --no-print-directory bench-page
+endif
+
+.PHONY: bench-page
+bench-page: ## Write docs/performance.md from what make bench FULL=1 has measured so far
+	@/usr/bin/python3 bench/page.py bench/results/full-*.jsonl --docs docs
 
 $(BENCH)/ready:
 	@scripts/packages run bench
@@ -114,6 +130,12 @@ $(BENCH)/ready:
 	/usr/bin/python3 -m venv $(BENCH)
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check flask==3.1.3 django==5.2.19
 	ln -s "$$($(BENCH)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" $(BENCH)/packages
+	touch $@
+
+$(BENCH)/beside/ready: $(BENCH)/ready
+	@scripts/packages build reference
+	/usr/bin/python3 -m venv $(BENCH)/beside
+	$(BENCH)/beside/bin/pip install --quiet --disable-pip-version-check uwsgi==2.0.31 gunicorn==27.0.1 granian==2.8.7
 	touch $@
 
 .PHONY: built

@@ -43,8 +43,10 @@ WSGIApplicationGroup %{{GLOBAL}}
 """
 
 HTTPD = ("/usr/sbin/apache2", "/usr/sbin/httpd")
-HTTPD_MODULES = ("/usr/lib*/apache2/modules/mod_mpm_event.so", "/usr/lib*/httpd/modules/mod_mpm_event.so")
 TICKS = os.sysconf("SC_CLK_TCK")
+
+# Whoever ends a measurement wants its servers to end as well.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
 
 
 def first(*patterns):
@@ -53,6 +55,11 @@ def first(*patterns):
         for path in sorted(glob.glob(pattern, recursive=True)):
             return path
     sys.exit(f"none of these exists: {', '.join(patterns)}")
+
+
+def httpd_modules():
+    """The folder of httpd's own modules."""
+    return os.path.dirname(first("/usr/lib*/apache2/modules/mod_mpm_event.so", "/usr/lib*/httpd/modules/mod_mpm_event.so"))
 
 
 def modules(ours, theirs=None):
@@ -101,38 +108,22 @@ def is_alive(pid):
         return False
 
 
-class Server:
-    """A running httpd: `config` is added to its own directives, and `files` to its folder, which directives call `${ROOT}`.
+class Family:
+    """Something that answers on a port: processes that were started here, and all that those have started."""
 
-    A file's value is the path of what is copied, or its content as bytes.
-    """
-
-    def __init__(self, module, config, files, mpm="event"):
+    def __init__(self):
         self.root = tempfile.mkdtemp(prefix="wsgi-bench-")
         os.chmod(self.root, 0o755)
         self.port = free_port()
-        for name, source in files.items():
-            self.add(name, source)
-        loads = ""
-        if module:
-            # Beside its module ours expects two more files, and the server's user has to reach them.
-            for name in {os.path.basename(module), "mod_wsgi_python.so", "mod_wsgi_supervisor"}:
-                source = os.path.join(os.path.dirname(module), name)
-                if os.path.exists(source):
-                    self.add(name, source)
-            loads = WSGI.format(root=self.root, module=f"{self.root}/{os.path.basename(module)}")
-        head = HEAD.format(
-            root=self.root,
-            port=self.port,
-            mpm=mpm,
-            modules=os.path.dirname(first(*HTTPD_MODULES)),
-            user="User www-data\nGroup www-data" if os.getuid() == 0 and has_user("www-data") else "",
-        )
-        with open(f"{self.root}/httpd.conf", "w") as file:
-            file.write(head + loads + config)
-        self.httpd = first(*HTTPD)
-        # A session of its own: Ctrl-C is for the command, which stops httpd in order.
-        self.process = subprocess.Popen([self.httpd, "-DFOREGROUND", "-f", f"{self.root}/httpd.conf"], start_new_session=True)
+        self.started = []
+        self.began = time.monotonic()
+
+    def start(self, *command, **more):
+        # A session of its own: Ctrl-C is for the command, which stops its servers in order.
+        self.began = time.monotonic()
+        process = subprocess.Popen(command, start_new_session=True, **more)
+        self.started.append(process)
+        return process
 
     def add(self, name, source):
         target = f"{self.root}/{name}"
@@ -148,13 +139,12 @@ class Server:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def wait(self, path="/hello"):
-        """Waits until the URL answers; returns the seconds that took."""
-        start = time.monotonic()
+        """Waits until the URL answers; returns the seconds since the start."""
         if not until(lambda: self.ask(path, 5)[0] == 200, 20, 0.001):
             log = self.log()
             self.stop()
             sys.exit(f"no answer; the log says:\n{log}")
-        return time.monotonic() - start
+        return time.monotonic() - self.began
 
     def ask(self, path, timeout=15):
         """One request over a connection of its own: status and body; the status is 0 when there is no answer."""
@@ -169,21 +159,10 @@ class Server:
             client.close()
 
     def log(self):
-        try:
-            with open(f"{self.root}/error.log", errors="replace") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
-
-    def said(self, pattern, since=0):
-        """The lines of the log that match, from an offset on."""
-        return [line for line in self.log()[since:].splitlines() if re.search(pattern, line)]
-
-    def signal(self, number):
-        self.process.send_signal(number)
+        return ""
 
     def descendants(self):
-        """The processes that httpd's parent started, and theirs: pid → (parent, command line)."""
+        """What the processes that were started here have started: pid → (parent, command line)."""
         known = {}
         for path in glob.glob("/proc/[0-9]*/stat"):
             try:
@@ -195,29 +174,19 @@ class Server:
                 continue
             if not tail.startswith("Z"):
                 known[int(head.split()[0])] = (int(tail.split()[1]), command)
+        roots = {process.pid for process in self.started}
         found = {}
         for pid in known:
             ancestor = pid
-            while ancestor in known and ancestor != self.process.pid:
+            while ancestor in known and ancestor not in roots:
                 ancestor = known[ancestor][0]
-            if ancestor == self.process.pid and pid != ancestor:
+            if ancestor in roots and pid != ancestor:
                 found[pid] = known[pid]
         return found
 
     def processes(self):
-        """The pids of httpd and all that it started."""
-        return [self.process.pid, *self.descendants()]
-
-    def children(self):
-        """httpd's own children, without those that have become something else."""
-        return [pid for pid, (parent, command) in self.descendants().items() if parent == self.process.pid and self.httpd in command]
-
-    def sizes(self, pid=None):
-        """Resident KiB, descriptors and threads of the parent, or of another process."""
-        proc = f"/proc/{pid or self.process.pid}"
-        with open(f"{proc}/status") as file:
-            fields = dict(line.split(":", 1) for line in file)
-        return int(fields["VmRSS"].split()[0]), len(os.listdir(f"{proc}/fd")), int(fields["Threads"])
+        """The pids of all of them."""
+        return [*(process.pid for process in self.started), *self.descendants()]
 
     def processor_time(self):
         """Seconds that these processes, and those of theirs that have ended, have used so far."""
@@ -255,15 +224,16 @@ class Server:
         return total
 
     def stop(self):
-        """Stops httpd; the seconds that took, and what is left over after that, by name."""
+        """Stops all, the last started first; the seconds that took, and what is left over after that, by name."""
         mine = {pid: command for pid, (_, command) in self.descendants().items()}
-        self.signal(signal.SIGTERM)
         began = time.monotonic()
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        for process in reversed(self.started):
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         took = time.monotonic() - began
         until(lambda: not any(map(is_alive, mine)), 3)
         left = [command for pid, command in mine.items() if is_alive(pid)]
@@ -272,3 +242,59 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.root, ignore_errors=True)
         return took, left
+
+
+class Server(Family):
+    """A running httpd: `config` is added to its own directives, and `files` to its folder, which directives call `${ROOT}`.
+
+    A file's value is the path of what is copied, or its content as bytes.
+    """
+
+    def __init__(self, module, config, files, mpm="event"):
+        super().__init__()
+        for name, source in files.items():
+            self.add(name, source)
+        loads = ""
+        if module:
+            # Beside its module ours expects two more files, and the server's user has to reach them.
+            for name in {os.path.basename(module), "mod_wsgi_python.so", "mod_wsgi_supervisor"}:
+                source = os.path.join(os.path.dirname(module), name)
+                if os.path.exists(source):
+                    self.add(name, source)
+            loads = WSGI.format(root=self.root, module=f"{self.root}/{os.path.basename(module)}")
+        head = HEAD.format(
+            root=self.root,
+            port=self.port,
+            mpm=mpm,
+            modules=httpd_modules(),
+            user="User www-data\nGroup www-data" if os.getuid() == 0 and has_user("www-data") else "",
+        )
+        with open(f"{self.root}/httpd.conf", "w") as file:
+            file.write(head + loads + config)
+        self.httpd = first(*HTTPD)
+        self.process = self.start(self.httpd, "-DFOREGROUND", "-f", f"{self.root}/httpd.conf")
+
+    def log(self):
+        try:
+            with open(f"{self.root}/error.log", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def said(self, pattern, since=0):
+        """The lines of the log that match, from an offset on."""
+        return [line for line in self.log()[since:].splitlines() if re.search(pattern, line)]
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def children(self):
+        """httpd's own children, without those that have become something else."""
+        return [pid for pid, (parent, command) in self.descendants().items() if parent == self.process.pid and self.httpd in command]
+
+    def sizes(self, pid=None):
+        """Resident KiB, descriptors and threads of the parent, or of another process."""
+        proc = f"/proc/{pid or self.process.pid}"
+        with open(f"{proc}/status") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return int(fields["VmRSS"].split()[0]), len(os.listdir(f"{proc}/fd")), int(fields["Threads"])

@@ -1,85 +1,95 @@
-"""Compares our module with mod_wsgi 6.1.1 on one machine in one run: processor time per request, rate, latency, memory, cold start.
+"""Compares our module with mod_wsgi 6.1.1 on one machine in one run: processor time per request, rate, latency, memory, reloads, starts.
 
 Both servers are up at once, with the same configuration and applications, and are measured turn and turn about (A B B A ...). The
 ratio of a round is that of its two halves, so what the machine does besides meets both; the table shows the median of the rounds and
-their spread. The client (wrk) runs on the same processors, so the rates are those of a whole small machine; the processor time is
-that of httpd and the processes that it started, from /proc, without the client's.
+their spread. The client runs on the same processors, so the rates are those of a whole small machine; the processor time is
+that of httpd and the processes that it started, from /proc, without the client's. How much of a ratio is chance is shown by a row
+that compares mod_wsgi with itself.
+
+Each row is written as it is measured; with --into a run that was interrupted goes on where it stopped.
 """
 
 import argparse
-import json
+import contextlib
 import os
-import platform
-import re
 import statistics
-import subprocess
-import tempfile
 import time
 
+import beside
+import loads
+import moments
+import where
+from record import Record, machine
+from rounds import compare, median, ratios
 from servers import modules, results
 from sites import Site
-from workloads import WORKLOADS
+from workloads import ON_OTHER_MPMS, OTHER_MPMS, WORKLOADS, Workload
 
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
-
-
-def script_for(workload):
-    """A wrk script for what its command line cannot say; None when it can."""
-    if not workload.body:
-        return None
-    file = tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False)
-    with file:
-        file.write(f'wrk.method = "POST"\nwrk.body = string.rep("b", {workload.body})\n')
-    return file.name
+PARTS = ("loads", "reloads", "memory", "starts", "mpms", "beside", "where")
+HEAD = (
+    f"{'workload':37}{'mode':>9}{'mod_wsgi':>9}{'ours':>7}{'ratio':>7}{'spread':>12}{'target':>8}  "
+    f"{'rate':>6}{'p50':>6}{'p99':>6}{'p99.9':>6}{'switches':>12}{'failed':>7}"
+)
 
 
-def load(url, workload, seconds, script):
-    """What wrk saw: requests, seconds, failures, latencies in seconds."""
-    command = ["wrk", "--latency", "-t1", f"-c{workload.connections}", f"-d{seconds}s", "--timeout", "20s"]
-    for header in workload.headers:
-        command += ["-H", header]
-    if script:
-        command += ["-s", script]
-    text = subprocess.run(command + [url], check=True, capture_output=True, text=True).stdout
-    requests, took = re.search(r"(\d+) requests in ([\d.]+)s", text).groups()
-    # With all its threads busy httpd closes kept connections between two requests: wrk counts that as "read", and connects again.
-    failures = sum(map(int, re.findall(r"(?:connect|timeout|responses:) (\d+)", text)))
-    latency = {name: float(value) * UNITS[unit] for name, value, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", text)}
-    return int(requests), float(took), failures, latency
+def show(row):
+    """A line of the table on the terminal."""
+    rounds, targets = row["rounds"], row["targets"]
+    figure = "p99" if "cpu" not in rounds[0]["ours"] else "cpu"
+    scale = 1 if figure == "cpu" else 1e6
+    found = ratios(rounds, figure)
+    target = targets.get(figure)
+    met = "" if target is None else " +" if statistics.median(found) <= target else " -"
+    others = "".join(f"{statistics.median(ratios(rounds, name) or [0]):>6.2f}" for name in ("rate", "p50", "p99", "p999"))
+    switches = f"{median(rounds, 'ours', 'switches'):.1f}/{median(rounds, 'mod_wsgi', 'switches'):.1f}"
+    failed = "/".join(str(sum(each[name]["failed"] for each in rounds)) for name in ("ours", "mod_wsgi"))
+    print(
+        f"{row['workload']:37}{row['mode']:>9}{median(rounds, 'mod_wsgi', figure) * scale:>9.0f}{median(rounds, 'ours', figure) * scale:>7.0f}"
+        f"{statistics.median(found):>7.2f}{f'{found[0]:.2f}-{found[-1]:.2f}':>12}{f'<={target:.2f}' if target else '':>8}{met:2}"
+        f"{others}{switches:>12}{failed:>7}{'' if figure == 'cpu' else '  (p99, us)'}",
+        flush=True,
+    )
 
 
-def measure(server, workload, seconds, script):
-    before = server.processor_time()
-    requests, took, failures, latency = load(server.url(workload.path), workload, seconds, script)
-    used = server.processor_time() - before
-    requests = max(requests, 1)
-    return {"rate": requests / took, "processor": used / requests * 1e6, "failures": failures, "p50": latency["50"], "p99": latency["99"]}
-
-
-def compare(servers, workload, rounds, seconds):
-    """The rounds of one workload: for each, what both modules did."""
-    script = script_for(workload)
+@contextlib.contextmanager
+def pair(tested, mode, packages, **more):
+    """Both servers."""
+    servers = {name: Site(module, mode, packages, **more) for name, module in tested.items()}
     try:
         for server in servers.values():
-            load(server.url(workload.path), workload, 1, script)
-        result = []
-        for number in range(rounds):
-            names = list(servers) if number % 2 == 0 else list(reversed(servers))
-            result.append({name: measure(servers[name], workload, seconds, script) for name in names})
-        return result
+            server.wait()
+        yield servers
     finally:
-        if script:
-            os.unlink(script)
+        for server in servers.values():
+            server.stop()
 
 
-def ratio(rounds, key):
-    """The median of the rounds' ratios, ours against theirs, with the least and the largest."""
-    ratios = [each["ours"][key] / each["mod_wsgi"][key] for each in rounds if each["mod_wsgi"][key]]
-    return (statistics.median(ratios), min(ratios), max(ratios)) if ratios else (float("nan"),) * 3
+def measure_loads(record, client, tested, options, workloads, mpm):
+    for mode in ("daemon", "embedded"):
+        for http2 in (False, True):
+            chosen = [
+                workload
+                for workload in workloads
+                if mode in workload.modes() and options.only in workload.name and options.mode in ("", mode) and bool(workload.streams) == http2
+                and not record.has(kind="load", workload=workload.name, mode=mode, mpm=mpm)
+            ]
+            if not chosen:
+                continue
+            with pair(tested, mode, options.packages, mpm=mpm, http2=http2) as servers:
+                if not http2 and mpm == "event" and not options.only:
+                    measure_noise(record, client, servers, mode, options)
+                for workload in chosen:
+                    rounds = compare(client, servers, workload, options.rounds, options.seconds)
+                    row = {"kind": "load", "workload": workload.name, "mode": mode, "mpm": mpm, "targets": workload.targets[mode]}
+                    show(record.add(row | {"limits": workload.limits, "rounds": rounds}))
 
 
-def median(rounds, name, key):
-    return statistics.median(each[name][key] for each in rounds)
+def measure_noise(record, client, servers, mode, options):
+    """mod_wsgi against itself."""
+    workload = Workload("mod_wsgi against itself", "/hello", 16)
+    rounds = compare(client, {"ours": servers["mod_wsgi"], "mod_wsgi": servers["mod_wsgi"]}, workload, options.rounds, options.seconds)
+    row = {"kind": "noise", "workload": workload.name, "mode": mode, "mpm": "event", "targets": {}, "limits": {}}
+    show(record.add(row | {"rounds": rounds}))
 
 
 def main():
@@ -87,64 +97,43 @@ def main():
     parser.add_argument("--ours", required=True, help="the folder of mod_wsgi.so")
     parser.add_argument("--theirs", required=True, help="the virtual environment, or the file, of mod_wsgi")
     parser.add_argument("--packages", required=True, help="a folder with Flask and Django")
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.3, help="of each half of a round")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--mpm", default="event")
-    parser.add_argument("--only", default="", help="workloads whose name contains this")
+    parser.add_argument("--mode", default="", choices=["", "daemon", "embedded"], help="both unless given")
+    parser.add_argument("--only", default="", help="workloads whose name contains this, and nothing else")
+    parser.add_argument("--parts", default="", help=f"some of {','.join(PARTS)}; the first four unless given")
+    parser.add_argument("--beside", default="", help="a virtual environment with uWSGI, gunicorn and Granian")
+    parser.add_argument("--into", help="the file of this run, which is gone on with if it is there")
     options = parser.parse_args()
+    options.packages = os.path.realpath(options.packages)
+    parts = options.parts.split(",") if options.parts else ["loads"] if options.only else PARTS[:4]
     tested = modules(options.ours, options.theirs)
-    seconds = int(options.seconds)
+    client = loads.Client(loads.client(options.ours))
+    about = machine(tested)
+    record = Record(options.into or os.path.join(results(), time.strftime("%Y-%m-%d-%H%M%S.jsonl")), about)
     print(
-        f"{platform.platform()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {options.mpm} MPM; "
-        f"{options.rounds} rounds of {seconds} s, median of ratios (least to largest); CPU in us per request"
+        f"{about['system']}, Linux {about['kernel']}, {about['processors']}, load {about['load']}; httpd {about['httpd']}, {options.mpm} MPM, "
+        f"Python {about['python']}; {options.rounds} rounds of {options.seconds:g} s, median of ratios (least-largest); CPU in us per request"
     )
-    print(f"{'workload':34}{'mode':>9}{'mod_wsgi':>10}{'ours':>9}{'ratio':>7}{'spread':>14}{'target':>8}  {'rate':>6}{'p50':>6}{'p99':>6}{'failed':>7}")
-    rows = []
-    for mode in ("daemon", "embedded"):
-        chosen = [workload for workload in WORKLOADS if mode in workload.modes() and options.only in workload.name]
-        if not chosen:
-            continue
-        servers = {name: Site(module, mode, options.packages, mpm=options.mpm) for name, module in tested.items()}
-        try:
-            for server in servers.values():
-                server.wait()
-            for workload in chosen:
-                rounds = compare(servers, workload, options.rounds, seconds)
-                cpu, least, largest = ratio(rounds, "processor")
-                target = workload.target[mode]
-                row = {
-                    "workload": workload.name,
-                    "mode": mode,
-                    "target": target,
-                    "ratio": cpu,
-                    "rounds": rounds,
-                    "failures": {name: sum(each[name]["failures"] for each in rounds) for name in servers},
-                }
-                rows.append(row)
-                print(
-                    f"{workload.name:34}{mode:>9}{median(rounds, 'mod_wsgi', 'processor'):>10.0f}{median(rounds, 'ours', 'processor'):>9.0f}"
-                    f"{cpu:>7.2f}{f'{least:.2f}-{largest:.2f}':>14}{f'<={target:.2f}':>8}{'+' if cpu <= target else '-':>2}"
-                    f"{ratio(rounds, 'rate')[0]:>6.2f}{ratio(rounds, 'p50')[0]:>6.2f}{ratio(rounds, 'p99')[0]:>6.2f}"
-                    f"{row['failures']['ours']:>4}/{row['failures']['mod_wsgi']}",
-                    flush=True,
-                )
-        finally:
-            memory = {name: server.memory() for name, server in servers.items()}
-            for server in servers.values():
-                server.stop()
-        print(f"memory after that, {mode}: {memory['ours'] / 2**20:.0f} MiB ours, {memory['mod_wsgi'] / 2**20:.0f} MiB mod_wsgi (PSS of all processes)")
-        rows.append({"memory": memory, "mode": mode})
-    starts = {name: [] for name in tested}
-    for _ in range(options.rounds):
-        for name, module in tested.items():
-            server = Site(module, "daemon", options.packages)
-            starts[name].append(server.wait())
-            server.stop()
-    cold = {name: statistics.median(times) * 1000 for name, times in starts.items()}
-    print(f"first daemon answer after the start: {cold['ours']:.0f} ms ours, {cold['mod_wsgi']:.0f} ms mod_wsgi ({cold['ours'] / cold['mod_wsgi']:.2f})")
-    rows.append({"cold start": starts})
-    with open(os.path.join(results(), time.strftime("%Y-%m-%d-%H%M%S.json")), "w") as file:
-        json.dump(rows, file, indent=1)
+    if "loads" in parts:
+        print(HEAD)
+        measure_loads(record, client, tested, options, WORKLOADS, options.mpm)
+    if "reloads" in parts:
+        moments.measure_reloads(record, client, tested, options.packages)
+    if "memory" in parts:
+        moments.measure_memory(record, client, tested, options.packages)
+    if "starts" in parts:
+        moments.measure_starts(record, tested, options.packages)
+    if "mpms" in parts:
+        for mpm in OTHER_MPMS:
+            print(f"{mpm} MPM")
+            measure_loads(record, client, tested, options, [workload for workload in WORKLOADS if workload.name in ON_OTHER_MPMS], mpm)
+    if "beside" in parts:
+        beside.measure_beside(record, client, tested, options)
+    if "where" in parts:
+        where.measure_where(record, client, tested, options)
+    print(f"written to {os.path.relpath(record.path)}")
 
 
 if __name__ == "__main__":
