@@ -185,10 +185,23 @@ impl<'r> Response<'r> {
             || request.client_socket().is_none_or(|client| socket::wait(client, Readiness::Write, Some(Duration::ZERO)).unwrap_or(true))
     }
 
+    /// Whether the end of the response goes out with a flush. Without one httpd takes its time with a slow client, and needs no thread for
+    /// it where the MPM can.
+    fn is_ended_at_once(&self, request: &Request<'r>) -> bool {
+        if !self.brigade.is_empty() {
+            // A file, which goes as httpd's own do.
+            return false;
+        }
+        // Where everything is out already there is nothing to wait for.
+        let is_out = self.passed && self.buffer.is_empty() && !request.has_output_pending();
+        is_out || self.client_has_room(request)
+    }
+
     /// Sends some of the spool to a client that has room again.
     pub(crate) fn drain(&mut self, request: &Request<'r>) -> Result<(), PassError> {
         let Some(spool) = &mut self.spool else { return Ok(()) };
-        let mut piece = [0; PIECE];
+        // Not on the stack, whose pages would be touched by each response that comes along here.
+        let mut piece = vec![0; PIECE];
         let length = spool.read(&mut piece).map_err(|_| PassError::Spool)?;
         self.passed = true;
         self.brigade.pass_octets(request, &[&piece[..length]], Tail::Flush)
@@ -238,8 +251,7 @@ impl<'r> Response<'r> {
                 if is_short {
                     return self.cut_short(request);
                 }
-                // Without a flush httpd takes its time with a slow client, and needs no thread for it where the MPM can.
-                let tail = if !self.is_spooled() && self.client_has_room(request) { Tail::FlushAndEnd } else { Tail::End };
+                let tail = if self.is_spooled() || !self.is_ended_at_once(request) { Tail::End } else { Tail::FlushAndEnd };
                 let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &[&self.buffer], tail));
                 Status::OK
             }

@@ -112,6 +112,11 @@ impl<'r> Brigade<'r> {
         unsafe { &(*self.raw.as_ptr()).list }
     }
 
+    /// Whether it holds nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buckets().next().is_none()
+    }
+
     /// Passes octets to the client, before them what the brigade holds, with a flush or the end behind. Filters that keep octets beyond
     /// this call copy them.
     pub(crate) fn pass_octets(&mut self, request: &Request<'r>, parts: &[&[u8]], tail: Tail) -> Result<(), PassError> {
@@ -190,24 +195,8 @@ impl<'r> Brigade<'r> {
 
     /// Reads some of the request body into `buffer`.
     pub(crate) fn read(&mut self, request: &Request<'r>, buffer: &mut [u8], wait: bool) -> Result<Input, ReadError> {
-        let how = if wait { ffi::apr_read_type_e_APR_BLOCK_READ } else { ffi::apr_read_type_e_APR_NONBLOCK_READ };
         loop {
-            let most = i64::try_from(buffer.len()).unwrap_or(i64::MAX);
-            // SAFETY: the brigade is live and empty, the input filters are the request's.
-            let status = unsafe {
-                let filters = request.fields().input_filters;
-                ffi::ap_get_brigade(filters, self.raw.as_ptr(), ffi::ap_input_mode_t_AP_MODE_READBYTES, how, most)
-            };
-            if !wait && status == ffi::APR_EAGAIN {
-                return Ok(Input::NotYet);
-            }
-            if status != 0 {
-                self.clear();
-                return Err(read_error(status, request));
-            }
-            // SAFETY: a static of APR-util's.
-            let eos = &raw const ffi::apr_bucket_type_eos;
-            let ended = self.buckets().any(|bucket| std::ptr::eq(bucket.type_, eos));
+            let Some(ended) = self.fill(request, buffer.len(), wait)? else { return Ok(Input::NotYet) };
             let mut length = buffer.len();
             // SAFETY: at most `length` octets are written to the buffer; reading buckets of a file or pipe may fail.
             let status = unsafe { ffi::apr_brigade_flatten(self.raw.as_ptr(), buffer.as_mut_ptr().cast(), &raw mut length) };
@@ -222,6 +211,73 @@ impl<'r> Brigade<'r> {
                 (length, _) => return Ok(Input::Octets(length)),
             }
         }
+    }
+
+    /// Waits for some of the request body, at most so much, and shows it to `take` where it lies: it is not copied. `None` is the end.
+    pub(crate) fn read_parts<T>(
+        &mut self,
+        request: &Request<'r>,
+        most: usize,
+        take: impl FnOnce(&[&[u8]]) -> T,
+    ) -> Result<Option<T>, ReadError> {
+        loop {
+            let ended = self.fill(request, most, true)?.unwrap_or(false);
+            let parts = self.parts().map_err(|status| read_error(status, request))?;
+            if !parts.is_empty() {
+                let taken = take(&parts);
+                self.clear();
+                return Ok(Some(taken));
+            }
+            self.clear();
+            if ended {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes some of the request body into the brigade, which is empty; says whether its end is there, and nothing if nothing has come.
+    fn fill(&mut self, request: &Request<'r>, most: usize, wait: bool) -> Result<Option<bool>, ReadError> {
+        let how = if wait { ffi::apr_read_type_e_APR_BLOCK_READ } else { ffi::apr_read_type_e_APR_NONBLOCK_READ };
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        // SAFETY: the brigade is live and empty, the input filters are the request's.
+        let status = unsafe {
+            let filters = request.fields().input_filters;
+            ffi::ap_get_brigade(filters, self.raw.as_ptr(), ffi::ap_input_mode_t_AP_MODE_READBYTES, how, most)
+        };
+        if !wait && status == ffi::APR_EAGAIN {
+            return Ok(None);
+        }
+        if status != 0 {
+            self.clear();
+            return Err(read_error(status, request));
+        }
+        // SAFETY: a static of APR-util's.
+        let eos = &raw const ffi::apr_bucket_type_eos;
+        Ok(Some(self.buckets().any(|bucket| std::ptr::eq(bucket.type_, eos))))
+    }
+
+    /// What the brigade holds, bucket by bucket.
+    fn parts(&mut self) -> Result<Vec<&[u8]>, c_int> {
+        let mut parts = Vec::with_capacity(16);
+        let list = std::ptr::from_ref(self.list()).cast::<ffi::apr_bucket>().cast_mut();
+        let mut next = self.list().next;
+        while next != list {
+            let (mut octets, mut length) = (std::ptr::null(), 0);
+            // SAFETY: the ring is well formed. Each type of bucket can be read, and what that gives stays until the bucket is destroyed,
+            // for which the brigade, borrowed here, must be changed; a bucket that becomes several by it has the others behind it.
+            unsafe {
+                let read = (*(*next).type_).read.expect("each type of bucket has this function");
+                let status = read(next, &raw mut octets, &raw mut length, ffi::apr_read_type_e_APR_BLOCK_READ);
+                if status != 0 {
+                    return Err(status);
+                }
+                if length > 0 {
+                    parts.push(std::slice::from_raw_parts(octets.cast::<u8>(), length));
+                }
+                next = (*next).link.next;
+            }
+        }
+        Ok(parts)
     }
 
     fn clear(&mut self) {

@@ -5,8 +5,11 @@
 
 use crate::apache::brigade::{Brigade, Input, ReadError};
 use crate::apache::request::Request;
+use parking_lot::Mutex;
 use std::fs::File;
-use std::io::{Seek as _, Write as _};
+use std::io::{IoSlice, Read as _, Seek as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use sys::nix::sys::uio::pwritev;
 use wire::frame::{FileRange, Kind, push};
 
 /// A body up to this many octets goes along with the head.
@@ -18,24 +21,99 @@ const BLOCK: usize = 64 * 1024;
 /// A body up to this many octets is kept in memory, a larger one in a temporary file.
 const IN_MEMORY: u64 = 4 << 20;
 
+/// Memory up to this many octets is kept for the next body, ...
+const SPARE: u64 = 1 << 20;
+
+/// ... in so many files at most.
+const SPARES: usize = 4;
+
+/// Memory of bodies that a group's workers have read, for bodies to come: its pages are there already.
+///
+/// What is beyond a body's length is of a former one, of the same group: the group's applications have seen it.
+#[derive(Default)]
+pub(super) struct Spares(Mutex<Vec<File>>);
+
+impl Spares {
+    fn begin(&self) -> std::io::Result<Spool> {
+        let spare = self.0.lock().pop();
+        let file = spare.map_or_else(|| sys::memory::file(c"mod_wsgi request body"), Ok)?;
+        Ok(Spool { file, length: 0, is_memory: true })
+    }
+
+    /// Keeps the memory of a body that is not needed any more, by the worker neither.
+    pub(super) fn give_back(&self, spool: Spool) {
+        // A worker could have made it longer.
+        let is_kept = spool.is_memory && spool.file.metadata().is_ok_and(|facts| facts.len() <= SPARE);
+        let mut spares = self.0.lock();
+        if is_kept && spares.len() < SPARES {
+            spares.push(spool.file);
+        }
+    }
+}
+
 /// What has been taken from the client before a worker is asked.
-struct Spool {
+pub(super) struct Spool {
     file: File,
     length: u64,
     is_memory: bool,
 }
 
+impl AsFd for Spool {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 impl Spool {
-    fn append(&mut self, octets: &[u8]) -> std::io::Result<()> {
-        if self.is_memory && self.length + octets.len() as u64 > IN_MEMORY {
+    fn append(&mut self, parts: &[&[u8]]) -> std::io::Result<()> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if self.is_memory && self.length + length as u64 > IN_MEMORY {
             let mut file = tempfile::tempfile()?;
             self.file.rewind()?;
-            std::io::copy(&mut self.file, &mut file)?;
+            std::io::copy(&mut (&self.file).take(self.length), &mut file)?;
             self.file = file;
             self.is_memory = false;
         }
-        self.file.write_all(octets)?;
-        self.length += octets.len() as u64;
+        let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut slices = slices.as_mut_slice();
+        while !slices.is_empty() {
+            // At a place, for the worker's descriptor shares the position.
+            match pwritev(&self.file, slices, i64::try_from(self.length).unwrap_or(i64::MAX)) {
+                Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    self.length += written as u64;
+                    IoSlice::advance_slices(&mut slices, written);
+                }
+                Err(sys::nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is taken, in memory of ours as long as it is small.
+struct Taking<'s> {
+    memory: Vec<u8>,
+    spool: Option<Spool>,
+    spares: &'s Spares,
+}
+
+impl Taking<'_> {
+    fn append(&mut self, parts: &[&[u8]]) -> std::io::Result<()> {
+        if let Some(spool) = &mut self.spool {
+            return spool.append(parts);
+        }
+        if self.memory.len() + parts.iter().map(|part| part.len()).sum::<usize>() <= SMALL {
+            parts.iter().for_each(|part| self.memory.extend_from_slice(part));
+            return Ok(());
+        }
+        let mut spool = self.spares.begin()?;
+        if !self.memory.is_empty() {
+            spool.append(&[&std::mem::take(&mut self.memory)])?;
+        }
+        spool.append(parts)?;
+        self.spool = Some(spool);
         Ok(())
     }
 }
@@ -73,12 +151,12 @@ pub(super) struct Taken {
     /// Frames.
     pub(super) frames: Vec<u8>,
     /// The file that a frame among them announces.
-    pub(super) file: Option<File>,
+    pub(super) file: Option<Spool>,
 }
 
 impl<'r> RequestBody<'r> {
     /// Takes as much of the body as is to be taken before a worker is asked, and says it in frames.
-    pub(super) fn take(request: &Request<'r>, number: u64, limit: u64) -> Result<(Self, Taken), BodyError> {
+    pub(super) fn take(request: &Request<'r>, number: u64, limit: u64, spares: &Spares) -> Result<(Self, Taken), BodyError> {
         let mut body = Self { brigade: request.brigade(), state: State::Streaming };
         let mut taken = Taken::default();
         if request.body_length() == Some(0) {
@@ -89,37 +167,22 @@ impl<'r> RequestBody<'r> {
             body.state = State::HeldBack;
             return Ok((body, taken));
         }
-        let mut memory = Vec::new();
-        let mut spool: Option<Spool> = None;
-        let mut block = vec![0; BLOCK];
-        loop {
-            match body.brigade.read(request, &mut block, true)? {
-                Input::Octets(length) => match &mut spool {
-                    None if memory.len() + length <= SMALL => memory.extend_from_slice(&block[..length]),
-                    None => {
-                        let mut begun = Spool { file: sys::memory::file(c"mod_wsgi request body")?, length: 0, is_memory: true };
-                        begun.append(&memory)?;
-                        begun.append(&block[..length])?;
-                        spool = Some(begun);
-                        memory = Vec::new();
-                    }
-                    Some(spool) => spool.append(&block[..length])?,
-                },
-                Input::End | Input::NotYet => {
+        let mut taking = Taking { memory: Vec::new(), spool: None, spares };
+        while taking.spool.as_ref().is_none_or(|spool| spool.length < limit) {
+            match body.brigade.read_parts(request, BLOCK, |parts| taking.append(parts))? {
+                Some(kept) => kept?,
+                None => {
                     body.state = State::Complete;
                     break;
                 }
             }
-            if spool.as_ref().is_some_and(|spool| spool.length >= limit) {
-                break;
-            }
         }
-        if !memory.is_empty() {
-            push(&mut taken.frames, Kind::RequestBody, number, &memory);
+        if !taking.memory.is_empty() {
+            push(&mut taken.frames, Kind::RequestBody, number, &taking.memory);
         }
-        if let Some(Spool { file, length, .. }) = spool {
-            push(&mut taken.frames, Kind::RequestFile, number, &FileRange { offset: 0, length }.encode());
-            taken.file = Some(file);
+        if let Some(spool) = taking.spool {
+            push(&mut taken.frames, Kind::RequestFile, number, &FileRange { offset: 0, length: spool.length }.encode());
+            taken.file = Some(spool);
         }
         if body.state == State::Complete {
             body.complete(number, &mut taken.frames);
@@ -152,7 +215,8 @@ impl<'r> RequestBody<'r> {
 
     /// Takes some more from the client without waiting, as a frame. Returns whether there was something.
     pub(super) fn take_more(&mut self, request: &Request<'r>, number: u64, frames: &mut Vec<u8>) -> bool {
-        let mut block = [0; 16 * 1024];
+        // Not on the stack, whose pages would be touched by each request that comes along here.
+        let mut block = vec![0; 16 * 1024];
         match self.brigade.read(request, &mut block, false) {
             Ok(Input::Octets(length)) => {
                 push(frames, Kind::RequestBody, number, &block[..length]);
@@ -169,5 +233,58 @@ impl<'r> RequestBody<'r> {
                 true
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt as _;
+
+    fn content(spool: &Spool) -> Vec<u8> {
+        let mut octets = vec![0; usize::try_from(spool.length).expect("small")];
+        spool.file.read_exact_at(&mut octets, 0).expect("as long as it says");
+        octets
+    }
+
+    #[test]
+    fn memory_of_a_longer_body_takes_a_shorter_one() {
+        let spares = Spares::default();
+        let mut long = spares.begin().expect("memory");
+        long.append(&[&[b'a'; 3000], b"", &[b'b'; 5000]]).expect("written");
+        spares.give_back(long);
+        let mut taking = Taking { memory: Vec::new(), spool: None, spares: &spares };
+        taking.append(&[b"short"]).expect("kept");
+        assert!(taking.spool.is_none());
+        taking.append(&[&[b'c'; SMALL]]).expect("written");
+        let spool = taking.spool.expect("no small body any more");
+        assert!(spares.0.lock().is_empty(), "the memory is used again");
+        assert_eq!((&content(&spool)[..6], spool.length), (&b"shortc"[..], SMALL as u64 + 5));
+    }
+
+    #[test]
+    fn what_a_former_body_left_does_not_get_into_a_temporary_file() {
+        let spares = Spares::default();
+        let mut spool = spares.begin().expect("memory");
+        // The worker has made it longer, and moved its position.
+        spool.file.set_len(2 * IN_MEMORY).expect("grown");
+        spool.file.seek(std::io::SeekFrom::End(0)).expect("moved");
+        let block = vec![b'x'; 1 << 20];
+        (0..5).for_each(|_| spool.append(&[&block]).expect("written"));
+        assert!(!spool.is_memory);
+        assert_eq!(spool.file.metadata().expect("open").len(), 5 << 20);
+        assert!(content(&spool).iter().all(|octet| *octet == b'x'));
+    }
+
+    #[test]
+    fn only_a_little_memory_is_kept() {
+        let spares = Spares::default();
+        let large = spares.begin().expect("memory");
+        large.file.set_len(SPARE + 1).expect("grown");
+        spares.give_back(large);
+        assert!(spares.0.lock().is_empty());
+        let spools: Vec<Spool> = (0..=SPARES).map(|_| spares.begin().expect("memory")).collect();
+        spools.into_iter().for_each(|spool| spares.give_back(spool));
+        assert_eq!(spares.0.lock().len(), SPARES);
     }
 }

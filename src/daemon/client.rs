@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::body::{BodyError, RequestBody, Taken};
+use super::body::{BodyError, RequestBody, Spool, Taken};
 use super::connections::Kept;
 use super::group::{self, Served, Unusable};
 use super::incoming::{Incoming, Part, ProtocolError};
@@ -18,7 +18,7 @@ use crate::apache::request::Request;
 use crate::apache::status::Status;
 use crate::request::Refusal;
 use crate::response::{Response, ResponseOptions};
-use std::cell::RefCell;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -78,7 +78,7 @@ pub(crate) fn serve<'r>(
         return Err(group_failed(request, &group));
     }
     let number = next_number();
-    let (body, taken) = match RequestBody::take(request, number, group.body_spool_limit) {
+    let (body, taken) = match RequestBody::take(request, number, group.body_spool_limit, &group.spares) {
         Ok(taken) => taken,
         Err(BodyError::Client(error)) => {
             request.close_after();
@@ -98,10 +98,9 @@ pub(crate) fn serve<'r>(
     Conversation::new(&group, number, body, response, &head, taken).run(request)
 }
 
-thread_local! {
-    /// Memory that passes from one request of a thread to the next: what is sent, and what is received.
-    static MEMORY: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
-}
+/// Memory that passes from one request to the next, the last used first: what is sent, and what is received. There is as much of it as
+/// there were requests at a time, which is less than there are threads.
+static MEMORY: Mutex<Vec<(Vec<u8>, Vec<u8>)>> = Mutex::new(Vec::new());
 
 fn status_of(code: i32) -> Status {
     u16::try_from(code).ok().filter(|code| (400..600).contains(code)).map_or(Status::BAD_REQUEST, Status::http)
@@ -173,7 +172,7 @@ struct Conversation<'g, 'r> {
     outgoing: Vec<u8>,
     sent: usize,
     /// The file to go along with the octet at this place of `outgoing`, and whether it has gone.
-    file: Option<(usize, std::fs::File)>,
+    file: Option<(usize, Spool)>,
     file_sent: bool,
     /// Whether all that was sent is still in `outgoing`, to be sent once more.
     can_repeat: bool,
@@ -219,7 +218,7 @@ enum Ending {
 impl<'g, 'r> Conversation<'g, 'r> {
     fn new(group: &'g Served, number: u64, body: RequestBody<'r>, response: Response<'r>, head: &RequestHead<'_>, taken: Taken) -> Self {
         // The head is encoded behind room for its header, so that it is not copied.
-        let (mut outgoing, incoming) = MEMORY.take();
+        let (mut outgoing, incoming) = MEMORY.lock().pop().unwrap_or_default();
         outgoing.clear();
         outgoing.extend_from_slice(&[0; HEADER]);
         let mut outgoing = head.encode_onto(outgoing);
@@ -509,11 +508,14 @@ impl<'g, 'r> Conversation<'g, 'r> {
     /// Ends the response accordingly.
     fn conclude(self, request: &mut Request<'r>, ending: Ending) -> Result<Status, Refusal> {
         let is_sent = self.sent == self.outgoing.len() && !self.deaf;
-        let Self { group, number, worker, response, body, route, outgoing, incoming, .. } = self;
+        let Self { group, number, worker, response, body, route, outgoing, incoming, file, .. } = self;
         if let (Ending::Complete(true), Some(Route::Direct(kept)), true) = (&ending, route, is_sent) {
             group.connections.give_back(kept);
+            if let Some((_, spool)) = file {
+                group.spares.give_back(spool);
+            }
         }
-        MEMORY.set((outgoing, incoming.into_buffer()));
+        MEMORY.lock().push((outgoing, incoming.into_buffer()));
         if body.is_streaming() || body.is_held_back() {
             // What the client still sends is not the next request.
             if !matches!(ending, Ending::Complete(_)) {

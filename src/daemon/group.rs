@@ -3,6 +3,7 @@
 //! The statics outlive a configuration (the module is never unloaded): the listening socket is the group's queue, which must not end
 //! with a generation of httpd.
 
+use super::body::Spares;
 use super::connections::Connections;
 use crate::apache::pool::Pool;
 use crate::apache::server::{self, Server};
@@ -46,6 +47,8 @@ pub(super) struct Served {
     pub(super) counters: SharedWords,
     /// Connections to single workers.
     pub(super) connections: Connections,
+    /// Memory for request bodies.
+    pub(super) spares: Spares,
     /// What of its options concerns httpd's side.
     pub(super) front: FrontSettings,
     /// `queue-timeout=`.
@@ -252,6 +255,7 @@ fn start_group(
         secret: kept.secret,
         group: group.clone(),
         connections: Connections::new(kept.direct.clone(), uid, threads),
+        spares: Spares::default(),
         counters,
         queue_timeout: Some(front.queue_timeout).filter(|timeout| !timeout.is_zero()),
         front,
