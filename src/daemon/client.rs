@@ -256,7 +256,8 @@ impl<'g, 'r> Conversation<'g, 'r> {
     fn run(mut self, request: &mut Request<'r>) -> Result<Status, Refusal> {
         self.has_client_socket = request.client_socket().is_some();
         let counters = Counters::view(&self.group.counters);
-        let direct = counters.and_then(|counters| self.group.connections.take(&counters));
+        // A worker may send on what comes to it alone; what streams could not be sent once more.
+        let direct = counters.filter(|_| !self.body.is_streaming()).and_then(|counters| self.group.connections.take(&counters));
         self.route = Some(match direct {
             Some(kept) => Route::Direct(kept),
             None => self.enter_queue(request)?,

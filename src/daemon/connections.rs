@@ -18,6 +18,9 @@ use wire::settings::GroupSettings;
 /// How long a request waits for its worker before it looks at its client.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How often a request looks for a free thread before it goes into the queue: workers may write what they like into the counters.
+const TRIES: u32 = 100;
+
 /// The connections of this httpd child to the workers of one group.
 pub(super) struct Connections {
     /// The workers' addresses begin so.
@@ -47,29 +50,21 @@ impl Connections {
 
     /// A connection to a worker with a free thread, which is reserved for the request; `None` if there is none.
     pub(super) fn take(&self, counters: &Counters<'_>) -> Option<Kept> {
-        loop {
+        for _ in 0..TRIES {
             let (slot, worker) = self.most_free(counters)?;
             // Another child, or another thread of this one, may have been quicker.
-            if !worker.reserve() {
-                continue;
-            }
-            let pid = u32::try_from(worker.pid()).ok()?;
-            if let Some(kept) = self.idle_to(slot, pid) {
-                self.last.store(slot, Relaxed);
-                return Some(kept);
-            }
-            match self.connect(pid) {
-                Ok(socket) => {
-                    self.last.store(slot, Relaxed);
-                    return Some(Kept { slot, pid, socket });
-                }
+            let Some(pid) = worker.reserve() else { continue };
+            let kept = self.idle_to(slot, pid).map_or_else(|| Ok(Kept { slot, pid, socket: self.connect(pid)? }), Ok);
+            match kept {
+                Ok(_) => self.last.store(slot, Relaxed),
                 // It has ended, whatever its word in the counters says.
-                Err(Errno::ECONNREFUSED) => worker.set_free(0),
-                Err(_) => worker.release(self.threads),
+                Err(Errno::ECONNREFUSED) => worker.withdraw(pid),
+                Err(_) => worker.release(pid, self.threads),
             }
             // The queue is for all others.
-            return None;
+            return kept.ok();
         }
+        None
     }
 
     fn most_free<'m>(&self, counters: &Counters<'m>) -> Option<(u32, WorkerSlot<'m>)> {

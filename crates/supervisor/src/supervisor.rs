@@ -351,7 +351,7 @@ impl Supervisor {
             if let Some(worker) = self.workers.remove(&worker) {
                 // No child of httpd is to try it for a request.
                 let slot = self.editions.get(&worker.edition).and_then(|edition| edition.memory.counters()?.worker(worker.slot));
-                slot.inspect(|slot| slot.set_free(0));
+                slot.inspect(|slot| slot.withdraw(ended.pid.as_raw().unsigned_abs()));
             }
             let is_out_of_memory = ended.cause == Cause::Signal(Signal::SIGKILL as i32) && self.out_of_memory.has_struck();
             let cause = if is_out_of_memory { Cause::OutOfMemory } else { ended.cause };

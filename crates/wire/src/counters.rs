@@ -1,17 +1,22 @@
 //! The layout of a group's shared counters: words of a memfd that workers and the supervisor write and httpd children read.
 //! [`Counters::snapshot`] is how figures are read; the rest is for those who write.
 //!
-//! They are for seeing, not for deciding: who scribbles over them hurts only the figures of its own group. Readers check every number
-//! against bounds. The view works on a slice of atomics; who maps the memory is elsewhere.
+//! They are for seeing: who scribbles over them hurts only the figures of its own group. Readers check every number against bounds. One
+//! word of each worker decides something: whether a request may be sent to it alone (`offer`). The view works on a slice of atomics; who
+//! maps the memory is elsewhere.
 
+mod offer;
+#[cfg(test)]
+mod order;
 mod snapshot;
 
+pub use offer::Audit;
 pub use snapshot::{GroupSnapshot, ThreadSnapshot, WorkerSnapshot};
 
 use crate::control::StopReason;
 use std::sync::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    Ordering::{Acquire, Relaxed, Release},
 };
 
 /// The number of the first word: says that this is our memory, and in which layout.
@@ -28,8 +33,9 @@ const OUT_OF_MEMORY: usize = 11;
 /// One word for each [`StopReason`].
 const STOPS: usize = 16;
 
-/// A worker's own words: pid, generation, requests that are over, free threads, then these.
+/// A worker's own words: pid, generation, requests that are over, then these.
 const WORKER_WORDS: usize = 16;
+const OFFER: usize = 3;
 const STARTED: usize = 4;
 const BUSY: usize = 5;
 const WAITED: usize = 6;
@@ -217,7 +223,7 @@ impl<'m> Counters<'m> {
         slot[2].store(u64::from(code.unsigned_abs()), Relaxed);
         slot[0].store(u64::from(pid), Release);
         // It takes nothing any more; its slot may stay unused for long.
-        self.workers().filter(|(_, worker)| worker.pid() == u64::from(pid)).for_each(|(_, worker)| worker.set_free(0));
+        self.workers().filter(|(_, worker)| worker.pid() == u64::from(pid)).for_each(|(_, worker)| worker.withdraw(pid));
     }
 
     /// How the worker `pid` ended, if that is among the last that did.
@@ -289,28 +295,6 @@ impl<'m> WorkerSlot<'m> {
     #[must_use]
     pub fn pid(&self) -> u64 {
         self.words[0].load(Relaxed)
-    }
-
-    /// Says how many requests may be sent to this worker directly: one for each free thread. 0 for a worker that takes none.
-    pub fn set_free(&self, threads: u32) {
-        self.words[3].store(u64::from(threads), SeqCst);
-    }
-
-    /// How many threads are free, as far as is known.
-    #[must_use]
-    pub fn free(&self) -> u32 {
-        self.words[3].load(SeqCst).try_into().unwrap_or(0)
-    }
-
-    /// Reserves a free thread for a request about to be sent directly; `false` when there is none.
-    #[must_use]
-    pub fn reserve(&self) -> bool {
-        self.words[3].fetch_update(SeqCst, SeqCst, |free| free.checked_sub(1)).is_ok()
-    }
-
-    /// Gives a thread back: at most `threads` are free, whatever happened to the word.
-    pub fn release(&self, threads: u32) {
-        let _always = self.words[3].fetch_update(SeqCst, SeqCst, |free| Some(free.saturating_add(1).min(u64::from(threads))));
     }
 
     /// Says that `thread` executes `request`, which httpd handed over at `handed_over`. Times are microseconds since the epoch.
@@ -386,7 +370,7 @@ mod tests {
         let counters = Counters::format(&words, Shape::new(2, 15)).expect("large enough");
         let slot = counters.worker(3).expect("a slot");
         slot.reset(4711, 1, 10);
-        slot.set_free(15);
+        slot.offer(4711, 15);
         slot.begin(14, 99, 20, 30);
         assert_eq!((counters.worker_of(99), counters.begun(99)), (Some(4711), Some(30)));
         counters.record_death(4711, Cause::Signal(9));
@@ -394,19 +378,6 @@ mod tests {
         assert_eq!(Counters::view(&words).expect("ours").death_of(4711), Some(Cause::Signal(9)));
         slot.finish(14, 40);
         assert_eq!((slot.busy(), slot.served()), (0, 1));
-    }
-
-    #[test]
-    fn a_thread_is_reserved_once() {
-        let words = memory(Shape::new(1, 2));
-        let slot = Counters::format(&words, Shape::new(1, 2)).and_then(|counters| counters.worker(0)).expect("a slot");
-        assert!(!slot.reserve(), "nobody serves yet");
-        slot.set_free(2);
-        assert_eq!((slot.reserve(), slot.reserve(), slot.reserve(), slot.free()), (true, true, false, 0));
-        slot.release(2);
-        slot.release(2);
-        slot.release(2);
-        assert_eq!(slot.free(), 2);
     }
 
     #[test]

@@ -4,7 +4,6 @@
 
 use super::life::{Action, Event, Life};
 use super::log;
-use super::offer::Audit;
 use super::pool::Pool;
 use super::request::Service;
 use super::subscribers::Subscribers;
@@ -21,6 +20,7 @@ use sys::nix::sys::signal::Signal;
 use sys::signals::Signals;
 use wire::codes;
 use wire::control::{FromWorker, StopReason, ToWorker};
+use wire::counters::Audit;
 use wire::settings::{GroupSettings, Import};
 
 /// The signals that a worker understands.
@@ -29,6 +29,9 @@ pub(super) const SIGNALS: [Signal; 6] =
 
 /// The time between two looks at what nobody tells of.
 const ROUND: Duration = Duration::from_secs(1);
+
+/// The time between two looks whether a request that finds no thread has come.
+const SEND_ON: Duration = Duration::from_millis(1);
 
 /// What the control loop listens to and acts upon.
 pub(super) struct Control<'w> {
@@ -60,7 +63,8 @@ impl Control<'_> {
         let mut orphaned = false;
         let (mut audit, mut round) = (Audit::default(), Instant::now() + ROUND);
         loop {
-            let due = [life.deadline(), watch.deadline()].into_iter().flatten().fold(round, Instant::min);
+            let sends_on = self.pool.send_on(self.service).then(|| Instant::now() + SEND_ON);
+            let due = [life.deadline(), watch.deadline(), sends_on].into_iter().flatten().fold(round, Instant::min);
             self.wait(due, orphaned);
             if round <= Instant::now() {
                 round = Instant::now() + ROUND;

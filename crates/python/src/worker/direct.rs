@@ -7,9 +7,12 @@
 use parking_lot::Mutex;
 use std::io::IoSlice;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 use sys::forks::Private;
 use sys::nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use sys::nix::sys::socket::{Shutdown, shutdown};
+use sys::socket::Readiness;
 use wire::frame::{Header, Kind};
 
 /// Tokens below are those of other descriptors in the epoll.
@@ -39,6 +42,8 @@ pub(super) struct Direct {
     /// Where httpd's children connect to.
     pub(super) listener: Private,
     waiting: Box<[Mutex<Option<Private>>]>,
+    /// Places from here on were never used.
+    most: AtomicUsize,
 }
 
 /// Descriptors from here on are not kept: nobody has so many httpd children.
@@ -47,18 +52,21 @@ const PLACES: usize = 8192;
 impl Direct {
     /// No connections yet.
     pub(super) fn new(listener: Private) -> Self {
-        Self { listener, waiting: (0..PLACES).map(|_| Mutex::new(None)).collect() }
+        Self { listener, waiting: (0..PLACES).map(|_| Mutex::new(None)).collect(), most: AtomicUsize::new(0) }
     }
 
-    /// Keeps a new connection.
-    pub(super) fn keep(&self, epoll: &Epoll, connection: Private) {
+    /// Keeps a new connection; it comes back if that cannot be.
+    pub(super) fn keep(&self, epoll: &Epoll, connection: Private) -> Result<(), Private> {
         let kept = Kept::of(&connection);
-        let Some(place) = self.waiting.get(kept.0) else { return };
+        let Some(place) = self.waiting.get(kept.0) else { return Err(connection) };
+        self.most.fetch_max(kept.0 + 1, SeqCst);
         let mut place = place.lock();
         // Under the lock, so that whoever is woken finds it.
-        if epoll.add(&connection, kept.event()).is_ok() {
-            *place = Some(connection);
+        if epoll.add(&connection, kept.event()).is_err() {
+            return Err(connection);
         }
+        *place = Some(connection);
+        Ok(())
     }
 
     /// Keeps a connection that was taken out, for its next request.
@@ -76,9 +84,20 @@ impl Direct {
         self.waiting.get(kept.0)?.lock().take()
     }
 
+    /// Takes some connection out for good over which a request has come.
+    pub(super) fn take_request(&self) -> Option<Private> {
+        let has_come = |connection: &mut Private| sys::socket::wait(connection, Readiness::Read, Some(Duration::ZERO)).unwrap_or(true);
+        // Should its event be on its way to a thread, that finds the place empty; from the epoll it goes as it is closed.
+        self.places().find_map(|place| place.lock().take_if(has_come))
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Mutex<Option<Private>>> {
+        self.waiting.iter().take(self.most.load(SeqCst))
+    }
+
     /// Takes some connection out for good.
     pub(super) fn take_any(&self, epoll: &Epoll) -> Option<Private> {
-        let connection = self.waiting.iter().find_map(|place| place.lock().take())?;
+        let connection = self.places().find_map(|place| place.lock().take())?;
         let _was_added = epoll.delete(&connection);
         Some(connection)
     }

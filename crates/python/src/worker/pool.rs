@@ -13,7 +13,6 @@
 
 use super::direct::{Direct, Kept};
 use super::log;
-use super::offer::Audit;
 use super::request::{Origin, Service, Turn};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,11 +21,11 @@ use std::thread::{Builder, Scope};
 use std::time::Duration;
 use sys::forks::Private;
 use sys::nix;
-use sys::nix::errno::Errno;
 use sys::nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use sys::nix::sys::eventfd::{EfdFlags, EventFd};
 use sys::socket::Readiness;
 use wire::codes;
+use wire::counters::Audit;
 
 /// What an event is about. Larger numbers are those of kept connections.
 const SHARED: u64 = 0;
@@ -41,10 +40,6 @@ const LAST_LOOK: u64 = 1_000_000;
 
 /// Microseconds between two log lines about that.
 const LOG_INTERVAL: u64 = 10_000_000;
-
-/// How long the queue waits, in milliseconds, for requests to which all threads are promised. A promise may have been given to a child
-/// that has died.
-const YIELD: u8 = 20;
 
 /// The threads of a worker.
 pub(super) struct Pool {
@@ -65,15 +60,6 @@ pub(super) struct Pool {
     until: AtomicU64,
     running: AtomicU32,
     logged: AtomicU64,
-}
-
-/// What becomes of requests to which all threads of this worker are promised, while one waits in the group's queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Promised {
-    /// They are on their way, and nobody else can serve them: a thread that took the one in the queue would let one of them wait for it.
-    GoFirst,
-    /// They have not come.
-    Wait,
 }
 
 impl Pool {
@@ -178,52 +164,41 @@ impl Pool {
             let _wakes_one = self.more.write(1);
         }
         let busy = self.running.load(SeqCst).saturating_sub(idle);
-        service.with_slot(|slot| audit.look(&service.offer, slot, busy));
+        service.with_slot(|slot| service.offer.look(audit, slot, busy));
     }
 
     /// What a thread does until it is told to end.
     fn serve(&self, service: &Service, thread: u32) {
         let mut turn = Turn::new(thread);
-        let mut yields = false;
         loop {
-            if turn.reserved || yields || self.look.swap(false, SeqCst) {
-                yields = self.serve_queue(service, &mut turn, Promised::GoFirst);
+            if turn.reserved || self.look.swap(false, SeqCst) {
+                self.serve_queue(service, &mut turn);
             }
             if self.ending.load(SeqCst) {
-                self.serve_queue(service, &mut turn, Promised::Wait);
+                self.serve_queue(service, &mut turn);
                 self.leave_kept(service, &mut turn);
                 return;
             }
             self.idle.fetch_add(1, SeqCst);
             let mut event = [EpollEvent::empty()];
             // Whoever took a connection when nobody was idle has left the rest to who is idle next.
-            let patience = if yields { EpollTimeout::from(YIELD) } else { EpollTimeout::NONE };
-            let woken = if self.look.load(SeqCst) { Err(Errno::EAGAIN) } else { self.epoll.wait(&mut event, patience) };
+            let woken = if self.look.load(SeqCst) { Ok(0) } else { self.epoll.wait(&mut event, EpollTimeout::NONE) };
             self.idle.fetch_sub(1, SeqCst);
-            match woken {
-                Ok(1) => {}
-                Ok(_) => {
-                    self.serve_queue(service, &mut turn, Promised::Wait);
-                    yields = false;
-                    continue;
-                }
-                // An interruption: what to do next is looked at again.
-                Err(_) => continue,
+            // An error is an interruption: what to do next is looked at again.
+            if woken != Ok(1) {
+                continue;
             }
             match event[0].data() {
                 OWN => self.take_in(service),
-                SHARED | WAKE => yields = self.serve_queue(service, &mut turn, Promised::GoFirst),
+                SHARED | WAKE => self.serve_queue(service, &mut turn),
                 kept => self.serve_kept(service, &mut turn, Kept::from_token(kept)),
             }
         }
     }
 
-    /// Serves what waits in the group's queue. Returns whether it leaves that to others for now.
-    fn serve_queue(&self, service: &Service, turn: &mut Turn, promised: Promised) -> bool {
+    /// Serves what waits in the group's queue.
+    fn serve_queue(&self, service: &Service, turn: &mut Turn) {
         while self.may_accept() {
-            if !service.reserve(turn) && promised == Promised::GoFirst {
-                return true;
-            }
             match sys::socket::accepted(&self.listener) {
                 Ok(Some(connection)) => {
                     let connection = Private::new(connection);
@@ -239,7 +214,6 @@ impl Pool {
             }
         }
         service.give_back(turn);
-        false
     }
 
     /// Takes in new connections for this worker alone: they wait for a thread like all that are kept.
@@ -247,13 +221,35 @@ impl Pool {
         let Some(direct) = &self.direct else { return };
         loop {
             match sys::socket::accepted(&direct.listener).map(|connection| connection.map(Private::new)) {
-                Ok(Some(connection)) if service.admits(&connection) => direct.keep(&self.epoll, connection),
+                Ok(Some(connection)) if service.admits(&connection) => {
+                    if let Err(connection) = direct.keep(&self.epoll, connection) {
+                        service.with_slot(|slot| service.offer.give_back(slot));
+                        direct.close(connection);
+                    }
+                }
                 Ok(Some(_)) => {}
                 Ok(None) => return,
                 Err(_) if self.ending.load(SeqCst) => return,
                 Err(error) => return self.pause(error),
             }
         }
+    }
+
+    /// Sends on to the group's queue what has come for this worker alone where more is promised than it has threads: a request out of the
+    /// queue was quicker, and a thread of another worker may be free sooner. Returns whether more of that is to be expected.
+    pub(super) fn send_on(&self, service: &Service) -> bool {
+        let Some(direct) = &self.direct else { return false };
+        while service.is_overdrawn() {
+            // It may have come over a new connection, which nobody was free to take in.
+            self.take_in(service);
+            let Some(connection) = direct.take_request() else { return true };
+            // A connection that httpd has closed has nothing reserved.
+            if !sys::socket::is_closed(&connection) {
+                service.with_slot(|slot| service.offer.give_back(slot));
+                direct.close(connection);
+            }
+        }
+        false
     }
 
     /// Serves the request that has come over a kept connection, and keeps the connection.

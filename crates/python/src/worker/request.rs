@@ -141,7 +141,10 @@ impl Service {
     /// group's queue: the thread then keeps its reservation for it, or requests that come directly would overtake it.
     pub(super) fn handle(&self, turn: &mut Turn, socket: Private, origin: Origin, queued: &dyn Fn() -> bool) -> Option<Private> {
         if origin == Origin::Queue && !std::mem::take(&mut turn.reserved) {
-            self.with_slot(|slot| self.offer.reserve(slot));
+            self.with_slot(|slot| self.offer.take(slot));
+            if self.is_overdrawn() {
+                let _wakes_unless_already_awake = self.news.write(1);
+            }
         }
         let mut connection = Connection::new(socket, self.timeout, std::mem::take(&mut turn.memory));
         let mut octets = std::mem::take(&mut connection.head);
@@ -179,21 +182,16 @@ impl Service {
         });
     }
 
-    /// Reserves the calling thread for a request out of the group's queue. Returns whether it may take one: not if all threads are promised.
-    pub(super) fn reserve(&self, turn: &mut Turn) -> bool {
-        if turn.reserved || !self.offer.is_open() {
-            return true;
-        }
-        let Some(slot) = self.slot() else { return true };
-        turn.reserved = slot.reserve();
-        turn.reserved
-    }
-
     /// Gives the reservation back that a thread has kept in vain.
     pub(super) fn give_back(&self, turn: &mut Turn) {
         if std::mem::take(&mut turn.reserved) {
             self.with_slot(|slot| self.offer.give_back(slot));
         }
+    }
+
+    /// Whether a request that has come directly, or will, finds no thread.
+    pub(super) fn is_overdrawn(&self) -> bool {
+        self.slot().is_some_and(|slot| slot.balance() < 0)
     }
 
     /// Whether the peer of a connection may send requests.

@@ -318,11 +318,11 @@ impl Alone {
     }
 
     fn reserve(&self) -> bool {
-        Counters::view(&self.words).and_then(|counters| counters.worker(0)).expect("a slot").reserve()
+        Counters::view(&self.words).and_then(|counters| counters.worker(0)).expect("a slot").reserve().is_some()
     }
 
     fn release(&self) {
-        self.service.with_slot(|slot| slot.release(1));
+        self.service.with_slot(|slot| slot.release(std::process::id(), 1));
     }
 }
 
@@ -388,18 +388,22 @@ fn who_waits_in_the_queue_is_not_overtaken() {
 }
 
 #[test]
-fn who_was_promised_the_last_thread_does_not_wait_for_the_queue() {
-    let alone = Alone::new("promised");
+fn who_was_overtaken_is_sent_to_the_queue() {
+    let alone = Alone::new("overtaken");
     alone.serves(|| {
+        let mut overtaken = Httpd::new(socket::connected_abstract(&alone.own).expect("connected"));
         assert!(alone.reserve());
-        let mut queued = Httpd::new(socket::connected(&alone.queue).expect("connected"));
-        send(&queued, b"slow");
-        std::thread::sleep(Duration::from_millis(5));
-        let mut direct = Httpd::new(socket::connected_abstract(&alone.own).expect("connected"));
-        send(&direct, b"slow");
-        assert_eq!(end_of(&mut direct), [1]);
-        assert_eq!(queued.frame_at_hand(), None, "another worker could take it");
-        assert_eq!(end_of(&mut queued), [0]);
+        let mut quicker = Httpd::new(socket::connected(&alone.queue).expect("connected"));
+        send(&quicker, b"slow");
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(alone.service.news.read().is_ok(), "the control loop is woken");
+        assert!(alone.pool.send_on(&alone.service), "and looks again");
+        send(&overtaken, b"");
+        assert!(!alone.pool.send_on(&alone.service), "until it was there");
+        assert!(matches!(overtaken.frame(), Some((Kind::Closing, _))));
+        assert_eq!(end_of(&mut quicker), [0]);
+        assert!(alone.reserve() && !alone.reserve(), "the books are right");
+        alone.release();
     });
 }
 

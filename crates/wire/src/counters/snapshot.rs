@@ -140,7 +140,7 @@ mod tests {
         counters.count_start();
         let slot = counters.worker(6).expect("the last one");
         slot.reset(4711, 3, 1_000);
-        slot.set_free(2);
+        slot.offer(4711, 2);
         counters.count_queued();
         counters.count_queued();
         counters.count_taken();
