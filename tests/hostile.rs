@@ -15,7 +15,7 @@ fn site() -> Builder {
         .config("WSGIDaemonProcess good threads=2")
         .config("WSGIScriptAlias /bad ${APPS}/hello.wsgi process-group=bad\nWSGIScriptAlias /good ${APPS}/hello.wsgi process-group=good");
     // What the supervisor does not understand, it says.
-    ["AH02430", "WSGI0302", "WSGI0308", "WSGI0119", "WSGI0145", "WSGI0146", "WSGI0148", "WSGI0120"]
+    ["AH02430", "WSGI0302", "WSGI0308", "WSGI0119", "WSGI0145", "WSGI0146", "WSGI0148", "WSGI0120", "WSGI0359"]
         .into_iter()
         .fold(builder, |builder, code| builder.allow_log(code))
 }
@@ -63,6 +63,66 @@ fn what_a_worker_says_is_not_believed() {
     assert_eq!(ask(&httpd, "right", 0).text(), "right");
     assert_eq!(httpd.get("/good").text(), "Hello World!\n");
     assert_eq!(child(&httpd).0, pid, "the child has lived through all of it");
+}
+
+#[test]
+fn a_worker_that_logs_without_end_is_cut_off() {
+    only_ours!("a daemon process of mod_wsgi is a fork of httpd: nothing else can stand in for it");
+    // The lines themselves are not kept here.
+    let httpd = site().config("LogLevel notice wsgi:error").start();
+    ask(&httpd, "right", 0);
+    let (pid, before) = child(&httpd);
+    for (number, what) in ["logs", "lines_of_files", "times", "flushes", "empty_blocks"].into_iter().enumerate() {
+        let began = Instant::now();
+        let answer = ask(&httpd, what, 0);
+        assert!(answer.status == 502 || !answer.complete, "{what}: {answer:?}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{what} took {:?}", began.elapsed());
+        httpd.log().wait_for_count("WSGI0359", number + 1);
+    }
+    assert_eq!(ask(&httpd, "right", 0).text(), "right");
+    let (then, after) = child(&httpd);
+    assert!(then == pid && after <= before + 5, "{before} descriptors became {after}");
+}
+
+/// Half right answers, some octets of which are wrong: as a fuzzer finds what the parser does with them, this is about httpd as a whole.
+#[test]
+fn a_worker_may_send_anything() {
+    only_ours!("a daemon process of mod_wsgi is a fork of httpd: nothing else can stand in for it");
+    let httpd = site().allow_log("").start();
+    ask(&httpd, "right", 0);
+    let (pid, before) = child(&httpd);
+    std::thread::scope(|scope| {
+        for client in 0..5 {
+            let httpd = &httpd;
+            scope.spawn(move || {
+                for seed in (client..400).step_by(5) {
+                    let answer = ask(httpd, "mutated", seed);
+                    assert!((200..600).contains(&answer.status), "{seed}: {answer:?}");
+                }
+            });
+        }
+    });
+    assert_eq!(ask(&httpd, "right", 0).text(), "right");
+    assert_eq!(httpd.get("/good").text(), "Hello World!\n");
+    let (then, after) = child(&httpd);
+    assert!(then == pid && after <= before + 5, "{before} descriptors became {after}");
+}
+
+#[test]
+fn a_worker_that_is_killed_in_any_state_is_named() {
+    only_ours!("a daemon process of mod_wsgi is a fork of httpd: nothing else can stand in for it");
+    let httpd = site().start();
+    ask(&httpd, "right", 0);
+    // Who has not even begun is not known: the process says in the counters what it executes, and this one does not.
+    assert_eq!(ask(&httpd, "killed", 0).status, 502);
+    // Begun, with a head, with a body, and before the end.
+    for (number, length) in [20, 46, 67, 82].into_iter().enumerate() {
+        let answer = ask(&httpd, "killed", length);
+        assert!(answer.status == 502 || !answer.complete, "after {length} octets: {answer:?}");
+        // The request and the process each have a line.
+        httpd.log().wait_for_count("killed by SIGKILL", number + 1);
+        assert_eq!(ask(&httpd, "right", 0).text(), "right");
+    }
 }
 
 #[test]

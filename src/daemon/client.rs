@@ -185,6 +185,7 @@ struct Conversation<'g, 'r> {
     /// The worker does not take the body any more; its answer is still read.
     deaf: bool,
     deadline: Option<Instant>,
+    since: Instant,
     /// Since when nothing has been heard of the worker.
     heard: Option<Instant>,
     /// Whether the client has a socket of its own: not a stream of HTTP/2.
@@ -213,6 +214,8 @@ enum Ending {
     GroupFailed,
     /// The worker sent something else than a response.
     Garbage(ProtocolError),
+    /// The worker logs without end.
+    Flood,
 }
 
 impl<'g, 'r> Conversation<'g, 'r> {
@@ -247,6 +250,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
             patient: false,
             deaf: false,
             deadline,
+            since: Instant::now(),
             heard: None,
             has_client_socket: false,
             client_hung_up: false,
@@ -317,6 +321,9 @@ impl<'g, 'r> Conversation<'g, 'r> {
                 Ok(_) => {
                     if let Some(ending) = self.take_parts(request) {
                         return ending;
+                    }
+                    if self.incoming.is_flood(|| self.since.elapsed()) {
+                        return Ending::Flood;
                     }
                     continue;
                 }
@@ -516,6 +523,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
                 group.spares.give_back(spool);
             }
         }
+        let beside = incoming.beside();
         MEMORY.lock().push((outgoing, incoming.into_buffer()));
         if body.is_streaming() || body.is_held_back() {
             // What the client still sends is not the next request.
@@ -561,6 +569,10 @@ impl<'g, 'r> Conversation<'g, 'r> {
             Ending::Garbage(error) => {
                 let what = format!("a worker of the daemon group '{}' sent no response: {error}", group.name);
                 refuse(&codes::MALFORMED, Status::BAD_GATEWAY, what, response, request)
+            }
+            Ending::Flood => {
+                let what = format!("a worker of the daemon group '{}' has sent {} MiB of log lines and the like", group.name, beside >> 20);
+                refuse(&codes::FLOOD, Status::BAD_GATEWAY, what, response, request)
             }
             Ending::Dead | Ending::Closing => {
                 if let Some(times) = execution(group, number) {

@@ -5,12 +5,20 @@
 
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
 use wire::frame::{Aborted, FileRange, FrameError, HEADER, Header, Kind, Source, Times};
 use wire::log::Level;
 
 /// The size of the buffer: an answer of 64 KiB fits whole, with its head. For so much malloc(3) asks the kernel, so what no answer ever
 /// reaches stays without memory.
 const SIZE: usize = 144 * 1024;
+
+/// How many octets a worker may send at once that bring the client nothing, such as log lines, and how many more in each second.
+const BESIDE: u64 = 16 << 20;
+const BESIDE_PER_SECOND: u64 = 1 << 20;
+
+/// How many octets a log line counts at least: it is written with its time and place.
+const LINE: u64 = 128;
 
 /// A part of a response.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,6 +83,10 @@ pub(super) struct Incoming {
     has_read: bool,
     /// A flush has come, and is told when nothing else is there: whoever lags behind a stream sends what has come as one.
     flush: bool,
+    /// Part of a body has come since the last flush.
+    has_body: bool,
+    /// The octets of what has come beside the response, log lines above all.
+    beside: u64,
 }
 
 impl Incoming {
@@ -84,7 +96,29 @@ impl Incoming {
         if buffer.len() != SIZE {
             buffer = vec![0; SIZE];
         }
-        Self { buffer, start: 0, end: 0, body_left: 0, request, has_head: false, has_begun: false, has_read: false, flush: false }
+        Self {
+            buffer,
+            start: 0,
+            end: 0,
+            body_left: 0,
+            request,
+            has_head: false,
+            has_begun: false,
+            has_read: false,
+            flush: false,
+            has_body: false,
+            beside: 0,
+        }
+    }
+
+    /// How many octets have come that bring the client nothing.
+    pub(super) fn beside(&self) -> u64 {
+        self.beside
+    }
+
+    /// Whether that is more than an application has to say about a request that has taken so long.
+    pub(super) fn is_flood(&self, elapsed: impl FnOnce() -> Duration) -> bool {
+        self.beside > BESIDE && self.beside - BESIDE > elapsed().as_secs() * BESIDE_PER_SECOND
     }
 
     /// The memory, for the next one.
@@ -134,7 +168,10 @@ impl Incoming {
                 None => return Ok(std::mem::take(&mut self.flush).then_some(Part::Flush)),
                 Some(header) if header.kind == Kind::Flush => self.take_flush(header)?,
                 // An empty block says nothing.
-                Some(header) if header.kind == Kind::ResponseBody && header.length == 0 => self.start += HEADER,
+                Some(header) if header.kind == Kind::ResponseBody && header.length == 0 => {
+                    self.start += HEADER;
+                    self.beside += HEADER as u64;
+                }
                 Some(header) => break header,
             }
         };
@@ -148,6 +185,8 @@ impl Incoming {
             return Ok(std::mem::take(&mut self.flush).then_some(Part::Flush));
         }
         self.start = from + length;
+        let cost = (HEADER + length) as u64;
+        self.beside += if matches!(header.kind, Kind::Log | Kind::LogAt) { cost.max(LINE) } else { cost };
         if header.kind == Kind::ResponseHead {
             self.in_order(header.kind, !self.has_head)?;
             self.has_head = true;
@@ -202,6 +241,10 @@ impl Incoming {
             return Err(FrameError::Payload("flush").into());
         }
         self.start += HEADER;
+        // One for each block is what a stream needs.
+        if !std::mem::take(&mut self.has_body) {
+            self.beside += HEADER as u64;
+        }
         self.flush = true;
         Ok(())
     }
@@ -209,6 +252,7 @@ impl Incoming {
     /// As much as is there of a body of `length` octets at `from`.
     fn body(&mut self, from: usize, length: usize) -> Option<Part<'_>> {
         let there = length.min(self.end - from);
+        self.has_body |= there > 0;
         self.start = from + there;
         self.body_left = length - there;
         // A flush right behind goes with it, unless something else follows.
@@ -293,6 +337,25 @@ mod tests {
         assert_eq!(incoming.next(), Ok(Some(Part::Body(b"three", false))));
         assert_eq!(incoming.next(), Ok(Some(Part::Flush)));
         assert_eq!(incoming.next(), Ok(None));
+    }
+
+    #[test]
+    fn what_brings_the_client_nothing_is_counted() {
+        let mut octets = Vec::new();
+        push(&mut octets, Kind::ResponseHead, 7, b"head");
+        push(&mut octets, Kind::Log, 7, b"\x04a line");
+        for block in [&b"a body"[..], b"", b"another"] {
+            push(&mut octets, Kind::ResponseBody, 7, block);
+            push(&mut octets, Kind::Flush, 7, b"");
+        }
+        let mut incoming = Incoming::new(7, Vec::new());
+        feed(&mut incoming, &octets);
+        while incoming.next().expect("well formed").is_some() {}
+        // The head, the line, the block without octets and its flush.
+        assert_eq!(incoming.beside(), (HEADER + 4) as u64 + LINE + 2 * HEADER as u64);
+        assert!(!incoming.is_flood(|| Duration::ZERO));
+        incoming.beside = BESIDE + 2 * BESIDE_PER_SECOND;
+        assert_eq!([1, 2].map(|seconds| incoming.is_flood(|| Duration::from_secs(seconds))), [true, false]);
     }
 
     #[test]

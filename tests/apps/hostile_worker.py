@@ -6,7 +6,9 @@
 
 import mmap
 import os
+import random
 import re
+import signal
 import socket
 import struct
 import threading
@@ -15,6 +17,7 @@ import time
 CONTROL, LISTENER, COUNTERS = 3, 4, 5
 VERSION = 1
 BEGAN, READ_BODY, HEAD, BODY, FLUSH, FILE, LOG, END, CLOSING = 16, 17, 18, 19, 20, 21, 22, 23, 25
+ABORTED, TIMES, SCOREBOARD, LOG_AT = 24, 26, 27, 28
 READY, DRAINED = 0, 5
 OK = b"\xc8\x01\x06200 OK\x00"
 
@@ -31,6 +34,48 @@ def whole(request):
 
 def range_of(offset, length):
     return struct.pack("<QQ", offset, length)
+
+
+def flood(name, request):
+    """What brings the client nothing, again and again."""
+    one = {
+        "logs": frame(LOG, request, b"\4a line of the log"),
+        "lines_of_files": frame(LOG_AT, request, struct.pack("<IH", 1, 4) + b"a.py" + b"\4a line of the log"),
+        "times": frame(TIMES, request, bytes(12)),
+        "flushes": frame(FLUSH, request),
+        "empty_blocks": frame(BODY, request),
+    }[name]
+    return one * 1000
+
+
+def mutated(request, seed):
+    """Right frames in some order, of which some octets are wrong; and how many descriptors go beside them."""
+    chance = random.Random(seed)
+    right = [
+        frame(BEGAN, request, struct.pack("<I", os.getpid())),
+        frame(HEAD, request, OK),
+        frame(HEAD, request, OK[:-1] + b"\x01\x01X\x01y"),
+        frame(BODY, request, b"right"),
+        frame(BODY, request),
+        frame(FLUSH, request),
+        frame(FILE, request, range_of(0, 10)),
+        frame(LOG, request, b"\4a line"),
+        frame(LOG_AT, request, struct.pack("<IH", 1, 4) + b"a.py" + b"\4a line"),
+        frame(TIMES, request, bytes(12)),
+        frame(SCOREBOARD, request),
+        frame(READ_BODY, request),
+        frame(CLOSING, request),
+        frame(ABORTED, request, bytes([chance.randrange(6)])),
+        frame(END, request, b"\1"),
+    ]
+    if chance.random() < 0.5:
+        frames = right[:2] + chance.choices(right, k=4) + right[-1:]
+    else:
+        frames = chance.choices(right, k=chance.randrange(1, 12))
+    octets = bytearray(b"".join(frames))
+    for _ in range(chance.choice([0, 1, 1, 2, 5, 50])):
+        octets[chance.randrange(len(octets))] = chance.choice([0, 1, 2, 127, 128, 255, chance.randrange(256)])
+    return bytes(octets[: chance.choice([None, chance.randrange(len(octets) + 1)])]), chance.choice([0, 0, 1, 3])
 
 
 def scribble(octet):
@@ -98,6 +143,20 @@ def answer(connection, request, name, number):
         send(whole(request))
     elif name == "silent":
         time.sleep(60)
+    elif name in ("logs", "lines_of_files"):
+        while True:
+            send(flood(name, request))
+    elif name in ("times", "flushes", "empty_blocks"):
+        send(head)
+        while True:
+            send(flood(name, request))
+    elif name == "mutated":
+        octets, descriptors = mutated(request, number)
+        with open("/etc/passwd", "rb") as file:
+            socket.send_fds(connection, [octets or b"\0"], [file.fileno()] * descriptors)
+    elif name == "killed":
+        send(whole(request)[:number])
+        os.kill(os.getpid(), signal.SIGKILL)
     connection.close()
 
 

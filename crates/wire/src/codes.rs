@@ -126,6 +126,8 @@ codes! {
         "see what the application waits for, or raise 'socket-timeout='";
     REQUEST_LOST = 146, Error, "A worker ended while it executed a request.", "";
     MALFORMED = 148, Error, "A worker sent something that is no response.", "";
+    FLOOD = 359, Error, "A worker sent log lines, or other frames that bring the client nothing, without end: the request is given up.",
+        "see what the application logs in such quantity";
     GROUP_RESTRICTED = 149, Error, "The process group of a request is not in WSGIRestrictProcess.", "add it there, or choose another";
     NO_GROUPS = 150, Error, "A request is for a daemon group, and none is defined.", "define it with WSGIDaemonProcess";
     NO_SUCH_GROUP = 151, Error, "A request is for a daemon group that is not defined.", "define it with WSGIDaemonProcess";
