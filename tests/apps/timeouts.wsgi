@@ -24,6 +24,12 @@ def spin(seconds):
         time.sleep(0.01)
 
 
+def burn(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
 def sleep(seconds):
     time.sleep(seconds)
 
@@ -35,7 +41,7 @@ def keep_lock(seconds):
 def application(environ, start_response):
     what, _, seconds = environ["QUERY_STRING"].partition("=")
     if what:
-        {"spin": spin, "sleep": sleep, "lock": keep_lock}[what](float(seconds))
+        {"spin": spin, "burn": burn, "sleep": sleep, "lock": keep_lock}[what](float(seconds))
     body = str(os.getpid()).encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
