@@ -143,8 +143,9 @@ built:
 	@if command -v $(CARGO) >/dev/null || [[ ! -e $(RELEASE)/mod_wsgi_supervisor ]]; then $(MAKE) --no-print-directory build; fi
 
 .PHONY: faults
-faults: build $(REFERENCE)/ready ## Inject faults under load, beside mod_wsgi 6.1.1 (FULL=1: the long form; SOAK=1: 10,000 reloads)
-	@/usr/bin/python3 bench/faults --ours $(RELEASE) --theirs $(REFERENCE) $(if $(FULL),--full) $(if $(SOAK),--soak)
+faults: build $(REFERENCE)/ready ## Inject faults under load, beside mod_wsgi 6.1.1 (FULL=1: the long form; SOAK=10000: so many reloads; MINUTES=8: a part)
+	@/usr/bin/python3 bench/faults --ours $(RELEASE) --theirs $(REFERENCE) $(if $(FULL),--full) \
+		$(if $(SOAK),--soak $(patsubst 1,10000,$(SOAK))) $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: slow
 slow: build ## Measure what slow clients and bodies of some GiB cost (two minutes, 5 GiB over the loopback)

@@ -2,6 +2,8 @@
 
 Every fault has an httpd of its own: `good`, a group of 2 processes with 15 threads, is asked all the time, and so is a static file;
 the hostile applications live in a second group. Before each fault the same load is measured without it.
+
+A run may be given some minutes only: it ends before the row that would take longer, and the next run goes on there.
 """
 
 import argparse
@@ -19,9 +21,6 @@ from faults import FAULTS, Fault, touches
 from scene import Load, Scene
 from servers import modules, results
 
-HEAD = f"{'fault':26}{'module':10}{'sent':>7}{'failed':>8}{'wrong':>7}{'hung':>6}{'again':>7}{'p50 ms':>8}{'p99 ms':>8}{'x calm':>8}{'max ms':>8}{'static':>8}  remarks"
-
-
 def run(fault, amount, module, calm_seconds):
     """One fault, one module: a row."""
     server = Scene(module, fault.good, fault.bad)
@@ -37,7 +36,7 @@ def run(fault, amount, module, calm_seconds):
         time.sleep(0.5)
         after, _ = load.mark()
         load.stop()
-        capacity = server.has_capacity()
+        capacity = not module or server.has_capacity()
         log = server.log()
     finally:
         if load.process.poll() is None:
@@ -58,51 +57,88 @@ def run(fault, amount, module, calm_seconds):
     return {"fault": fault.name, **seen, "calm": calm, "static": static, "remarks": remarks, "log": log}
 
 
-def show(name, row):
+def cells(row):
+    """What the table says, as text."""
     ratio = row["p99"] / row["calm"]["p99"] if row["p99"] and row["calm"]["p99"] else float("nan")
     number = lambda value: f"{value:.1f}" if value is not None else "-"
-    static = row["static"]["failed"] + row["static"]["hung"]
-    print(
-        f"{row['fault']:26}{name:10}{row['sent']:>7}{row['failed']:>8}{row['wrong']:>7}{row['hung']:>6}{row['repeated']:>7}"
-        f"{number(row['p50']):>8}{number(row['p99']):>8}{ratio:>8.1f}{number(row['max']):>8}{static:>8}  {row['remarks']}",
-        flush=True,
-    )
+    counts = [str(row[name]) for name in ("sent", "failed", "wrong", "hung", "repeated")]
+    static = str(row["static"]["failed"] + row["static"]["hung"])
+    times = [number(row["p50"]), number(row["calm"]["p99"]), number(row["p99"]), f"{ratio:.1f}", number(row["max"])]
+    return [row["fault"], row["module"], *counts, *times, static, row["remarks"]]
 
 
-def main():
+HEAD = ["Fault", "Module", "sent", "failed", "wrong", "hung", "again", "p50 ms", "calm p99", "p99 ms", "× calm", "max ms", "static", "What happened"]
+WIDTHS = [26, 10, 7, 8, 7, 6, 7, 8, 10, 8, 8, 8, 8]
+
+
+def line(values):
+    fixed = [value.ljust(width) if at < 2 else value.rjust(width) for at, (value, width) in enumerate(zip(values, WIDTHS))]
+    return "".join(fixed) + "  " + values[-1]
+
+
+def markdown(table):
+    """The table as docs/faults.md has it."""
+    rows = [HEAD, ["---"] * len(HEAD), *map(cells, table)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", required=True, help="the folder of mod_wsgi.so")
     parser.add_argument("--theirs", help="the virtual environment, or the file, of mod_wsgi; ours alone without it")
-    parser.add_argument("--full", action="store_true", help="the long form, of about an hour")
-    parser.add_argument("--soak", action="store_true", help="10,000 touches and nothing else, of ours alone")
+    parser.add_argument("--full", action="store_true", help="the long form, of 25 minutes")
+    parser.add_argument("--soak", type=int, help="so many touches and nothing else, of ours alone")
+    parser.add_argument("--minutes", type=float, help="end before this is over; the same command goes on there")
     parser.add_argument("--only", default="", help="faults whose name matches")
+    parser.add_argument("--amount", type=int, help="how often or how long each fault is injected")
     parser.add_argument("--logs", help="a folder to keep the error logs in")
-    options = parser.parse_args()
-    tested = modules(options.ours, None if options.soak else options.theirs)
-    faults = [Fault("soak of touches", touches, 10_000, 10_000)] if options.soak else FAULTS
-    print(f"{platform.platform()}, {os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}, 300 requests/s over 12 connections")
-    print(HEAD)
+    return parser.parse_args()
+
+
+def keep_log(folder, row):
+    log = row.pop("log")
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, f"{re.sub('[^a-z0-9]+', '-', row['fault'].lower())}.{row['module']}.log"), "w") as file:
+            file.write(log)
+
+
+def main():
+    began, options = time.monotonic(), arguments()
+    tested = modules(options.ours, None if options.soak else options.theirs) | {"httpd": None}
+    faults = [Fault("soak of touches", touches, options.soak, options.soak, only=("ours",), pace=0.3)] if options.soak else FAULTS
+    wanted = [(fault, name) for fault in faults for name in tested if re.search(options.only, fault.name) and fault.concerns(name)]
+    # What a run before has not finished.
+    unfinished = os.path.join(results(), f"faults-{'full' if options.full else 'quick'}-unfinished.json")
     table = []
-    for fault in faults:
-        if not re.search(options.only, fault.name):
+    if options.minutes and os.path.exists(unfinished):
+        with open(unfinished) as file:
+            table = json.load(file)
+    print(f"{platform.platform()}, {os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}, 300 requests/s over 12 connections")
+    print(line(HEAD), flush=True)
+    for fault, name in wanted:
+        if any((row["fault"], row["module"]) == (fault.name, name) for row in table):
             continue
-        for name, module in tested.items():
-            if fault.ours_only and name != "ours":
-                continue
-            row = run(fault, fault.full if options.full else fault.quick, module, 10 if options.full else 2)
-            if options.logs:
-                os.makedirs(options.logs, exist_ok=True)
-                with open(os.path.join(options.logs, f"{re.sub('[^a-z0-9]+', '-', fault.name.lower())}.{name}.log"), "w") as file:
-                    file.write(row["log"])
-            del row["log"]
-            show(name, row)
-            table.append({"module": name, **row})
+        amount = options.amount or fault.amount(name, options.full)
+        if options.minutes and time.monotonic() - began + fault.seconds(name, options.full) > 60 * options.minutes:
+            print(f"{len(table)} of {len(wanted)} rows are there; the same command goes on")
+            return 0
+        row = {"module": name, **run(fault, amount, tested[name], 5 if options.full else 2)}
+        keep_log(options.logs, row)
+        print(line(cells(row)), flush=True)
+        table.append(row)
+        if options.minutes:
+            with open(unfinished, "w") as file:
+                json.dump(table, file, indent=1)
     with open(os.path.join(results(), time.strftime("faults-%Y-%m-%d-%H%M%S.json")), "w") as file:
         json.dump(table, file, indent=1)
+    if options.minutes:
+        os.remove(unfinished)
+    if options.full:
+        print(f"\n{markdown(table)}")
     # What must never be: an answer to somebody else's request, or none.
-    ours = [row for row in table if row["module"] == "ours"]
-    sys.exit(any(row["wrong"] or row["hung"] for row in ours))
+    return int(any(row["wrong"] or row["hung"] for row in table if row["module"] == "ours"))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,20 +7,40 @@ import statistics
 import time
 
 from servers import until
+from sizes import Sizes
 
 
 class Fault:
-    """A row of the table."""
+    """A row of the table.
 
-    def __init__(self, name, inject, quick, full, good="", bad="", ours_only=False):
+    `quick` and `full` are how often or how long it is injected, `theirs` for how much of the full form mod_wsgi gets; `pace` is the
+    seconds that one of these takes. Where httpd itself may lose something, it is looked at without any module as well.
+    """
+
+    def __init__(self, name, inject, quick, full, good="", bad="", theirs=None, pace=1.0, only=(), plain=False):
         self.name, self.inject, self.quick, self.full = name, inject, quick, full
-        self.good, self.bad, self.ours_only = good, bad, ours_only
+        self.good, self.bad, self.theirs, self.pace, self.only, self.plain = good, bad, theirs or full, pace, only, plain
+
+    def concerns(self, module):
+        """Whether there is a row for a module: `ours`, `mod_wsgi`, or `httpd` without either."""
+        return self.plain if module == "httpd" else not self.only or module in self.only
+
+    def amount(self, module, is_full):
+        if not is_full:
+            return self.quick
+        return self.full if module == "ours" else self.theirs
+
+    def seconds(self, module, is_full):
+        """How long a row takes, roughly: with the start, the calm before, and the end."""
+        return 20 + self.amount(module, is_full) * self.pace
 
 
 def touches(server, count):
     """Touches the script; waits until a new process answers, which is the time that an edit takes to be seen."""
-    waits, unseen = [], 0
-    for _ in range(count):
+    waits, unseen, then = [], 0, None
+    for turn in range(count):
+        if turn == count // 4:
+            then = Sizes.of(server)
         old = set(server.workers())
         began = time.monotonic()
         os.utime(f"{server.root}/good.wsgi")
@@ -30,7 +50,9 @@ def touches(server, count):
         unseen += not fresh
         time.sleep(0.05)
     seen = f"new code after {1000 * statistics.median(waits):.0f} ms (at most {1000 * max(waits):.0f})" if waits else "never seen"
-    return seen + (f", {unseen} not within 5 s" if unseen else "")
+    # Those of the generation before have ended.
+    time.sleep(1)
+    return seen + (f", {unseen} not within 5 s" if unseen else "") + f"; {Sizes.of(server).since(then)}"
 
 
 def answering(server):
@@ -42,18 +64,15 @@ def answering(server):
 
 def restarts(number, pause):
     def inject(server, count):
-        server.ask("/good?hello")
-        sizes = []
+        then = None
         for turn in range(count):
             server.signal(number)
             time.sleep(pause)
             if turn == max(1, count // 4):
-                sizes.append(server.sizes())
+                then = Sizes.of(server)
         # Children of the old generations finish.
         time.sleep(2)
-        sizes.append(server.sizes())
-        (resident, descriptors, threads), (resident_then, descriptors_then, threads_then) = sizes[-1], sizes[0]
-        return f"parent: {resident - resident_then:+d} KiB, {descriptors - descriptors_then:+d} descriptors, {threads - threads_then:+d} threads"
+        return Sizes.of(server).since(then)
 
     return inject
 
@@ -134,19 +153,19 @@ def killed_with_children(server, old):
 LIMIT = "memory-limit=300000000"
 
 FAULTS = [
-    Fault("touch the script", touches, 50, 1000),
-    Fault("graceful restart", restarts(signal.SIGUSR1, 0.4), 20, 200),
-    Fault("restart", restarts(signal.SIGHUP, 1.0), 5, 50),
+    Fault("touch the script", touches, 50, 1000, theirs=100, pace=0.3),
+    Fault("graceful restart", restarts(signal.SIGUSR1, 0.4), 20, 200, theirs=50, pace=0.4),
+    Fault("restart", restarts(signal.SIGHUP, 1.0), 5, 50, plain=True),
     Fault("kill -9 a worker", kills(lambda server: server.workers(), 0.3), 10, 60),
-    Fault("kill -9 the supervisor", kills(lambda server: server.supervisors(), 1.5), 5, 30, ours_only=True),
-    Fault("kill -9 an httpd child", kills(lambda server: server.children(), 1.0), 6, 30),
-    Fault("maximum-requests=50", wait, 5, 60, good="maximum-requests=50"),
-    Fault("leaks 20 MiB a request", hostile("leak", "MemoryError|memory"), 6, 20, bad=LIMIT),
-    Fault("allocates until the limit", hostile("allocate", "MemoryError|memory"), 4, 20, bad=LIMIT),
-    Fault("spins with the GIL held", hostile("spin", "deadlock|Deadlock"), 6, 30),
-    Fault("ignores SIGTERM", hostile("ignore", "WSGI0321|killing it", replaced), 2, 10),
-    Fault("closes its descriptors", hostile("close_all", "closed the connection|ended by|WSGI0146|WSGI0147|has died"), 4, 20),
-    Fault("forks children", hostile("fork", "SIGKILL|ended by|terminated by", killed_with_children), 2, 10),
-    Fault("os._exit(3)", hostile("leave", "status 3|exit.*3"), 4, 20),
-    Fault("segmentation fault", hostile("crash", "SIGSEGV|Segmentation|signal 11"), 4, 20),
+    Fault("kill -9 the supervisor", kills(lambda server: server.supervisors(), 1.5), 5, 30, only=("ours",)),
+    Fault("kill -9 an httpd child", kills(lambda server: server.children(), 1.0), 6, 20),
+    Fault("maximum-requests=50", wait, 5, 60, theirs=20, good="maximum-requests=50"),
+    Fault("leaks 20 MiB a request", hostile("leak", "MemoryError|memory"), 6, 10, bad=LIMIT),
+    Fault("allocates until the limit", hostile("allocate", "MemoryError|memory"), 4, 8, bad=LIMIT),
+    Fault("spins with the GIL held", hostile("spin", "deadlock|Deadlock"), 6, 12),
+    Fault("ignores SIGTERM", hostile("ignore", "WSGI0321|killing it", replaced), 2, 4),
+    Fault("closes its descriptors", hostile("close_all", "closed the connection|ended by|WSGI0146|WSGI0147|has died"), 4, 8),
+    Fault("forks children", hostile("fork", "SIGKILL|ended by|terminated by", killed_with_children), 2, 4),
+    Fault("os._exit(3)", hostile("leave", "status 3|exit.*3"), 4, 8),
+    Fault("segmentation fault", hostile("crash", "SIGSEGV|Segmentation|signal 11"), 4, 8),
 ]

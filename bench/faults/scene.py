@@ -12,9 +12,8 @@ from servers import Server
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROCESSES, THREADS = 2, 15
 
-# `good` is what the load asks; `bad` has the hostile applications.
 CONFIG = """
-LogLevel notice wsgi:info
+LogLevel notice
 ListenBacklog 511
 GracefulShutdownTimeout 10
 StartServers 2
@@ -25,12 +24,17 @@ MinSpareThreads 25
 MaxSpareThreads 100
 KeepAliveTimeout 30
 Timeout 20
+Alias /static ${ROOT}/static.txt
+"""
+
+# `good` is what the load asks; `bad` has the hostile applications.
+GROUPS = """
+LogLevel notice wsgi:info
 WSGIRestrictEmbedded On
 WSGIDaemonProcess good processes={processes} threads={threads} display-name=%{{GROUP}} {good}
 WSGIDaemonProcess bad processes=1 threads=5 display-name=%{{GROUP}} deadlock-timeout=3 graceful-timeout=2 shutdown-timeout=2 {bad}
 WSGIScriptAlias /good ${{ROOT}}/good.wsgi process-group=good
 WSGIScriptAlias /bad ${{ROOT}}/bad.wsgi process-group=bad
-Alias /static ${{ROOT}}/static.txt
 """
 
 
@@ -40,8 +44,11 @@ class Scene(Server):
     def __init__(self, module, good="", bad=""):
         application = f"{HERE}/app.wsgi"
         files = {"good.wsgi": application, "bad.wsgi": application, "static.txt": b"static\n"}
-        super().__init__(module, CONFIG.format(processes=PROCESSES, threads=THREADS, good=good, bad=bad), files)
-        self.wait("/good?hello")
+        groups = GROUPS.format(processes=PROCESSES, threads=THREADS, good=good, bad=bad)
+        # Without a module there are static files only.
+        self.path = "/good?TOKEN" if module else "/static"
+        super().__init__(module, CONFIG + groups if module else CONFIG, files)
+        self.wait(self.path)
 
     def workers(self, group="good"):
         return [pid for pid, (_, command) in self.descendants().items() if command.startswith(f"(wsgi:{group})")]
@@ -64,7 +71,7 @@ class Load:
     """The client's process."""
 
     def __init__(self, server, rate=300):
-        wanted = ["/good?TOKEN", "12", str(rate), "/static", "2", "40"]
+        wanted = [server.path, "12", str(rate), "/static", "2", "40"]
         command = [sys.executable, f"{HERE}/client.py", str(server.port), *wanted]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
