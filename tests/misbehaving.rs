@@ -107,3 +107,19 @@ fn who_keeps_pythons_lock_in_c_is_named_and_ended() {
     let line = httpd.log().wait_for("WSGI0325");
     assert!(line.contains(&format!("'bad' (pid {pid})")) && line.contains("'GET /bad?spin'"), "{line}");
 }
+
+#[test]
+fn a_process_serves_until_a_killed_supervisor_has_a_successor() {
+    only_ours!("mod_wsgi has no such process");
+    let httpd = site("").allow_log("WSGI0344").start();
+    let pid = httpd.get("/bad").text();
+    let supervisor = Process::find(httpd.workers("bad")[0].parent).expect("it has just started a process");
+    supervisor.signal(Signal::SIGKILL);
+    // It knows by then, and no other process can be ready so soon.
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(httpd.get("/bad").text(), pid);
+    wait_for_another(&httpd, &pid);
+    let gone = || Process::find(pid.parse().expect("a number")).is_none_or(|process| !process.is_running()).then_some(());
+    assert!(wait_until(Duration::from_secs(10), gone).is_some(), "process {pid} goes on without a supervisor\n{}", httpd.log().tail());
+    httpd.log().wait_for("WSGI0344");
+}

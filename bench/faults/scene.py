@@ -1,13 +1,16 @@
 """The httpd of the fault suite: two daemon groups and static files; and its client."""
 
+import asyncio
 import concurrent.futures
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 
-from servers import Server
+from servers import HTTPD_MODULES, Server, first
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROCESSES, THREADS = 2, 15
@@ -38,17 +41,50 @@ WSGIScriptAlias /bad ${{ROOT}}/bad.wsgi process-group=bad
 """
 
 
+# What stands in for them where there is no module: another server, which httpd forwards to.
+FORWARD = """
+LoadModule proxy_module {modules}/mod_proxy.so
+LoadModule proxy_http_module {modules}/mod_proxy_http.so
+ProxyPass /good http://127.0.0.1:{port}/
+"""
+
+
+class Backend:
+    """A server that takes as long as the application, in this process."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        self.loop.create_task(asyncio.start_server(self.answer, sock=listener))
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+
+    async def answer(self, reader, writer):
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(0.005)
+            token = head.split()[1].partition(b"?")[2]
+            writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(token), token))
+            await writer.drain()
+        except (OSError, EOFError):
+            # httpd has gone away.
+            pass
+        finally:
+            writer.close()
+
+
 class Scene(Server):
     """A running one, that answers."""
 
     def __init__(self, module, good="", bad=""):
         application = f"{HERE}/app.wsgi"
         files = {"good.wsgi": application, "bad.wsgi": application, "static.txt": b"static\n"}
-        groups = GROUPS.format(processes=PROCESSES, threads=THREADS, good=good, bad=bad)
-        # Without a module there are static files only.
-        self.path = "/good?TOKEN" if module else "/static"
-        super().__init__(module, CONFIG + groups if module else CONFIG, files)
-        self.wait(self.path)
+        if module:
+            dynamic = GROUPS.format(processes=PROCESSES, threads=THREADS, good=good, bad=bad)
+        else:
+            dynamic = FORWARD.format(modules=os.path.dirname(first(*HTTPD_MODULES)), port=Backend().port)
+        super().__init__(module, CONFIG + dynamic, files)
+        self.wait("/good?hello")
 
     def workers(self, group="good"):
         return [pid for pid, (_, command) in self.descendants().items() if command.startswith(f"(wsgi:{group})")]
@@ -71,7 +107,7 @@ class Load:
     """The client's process."""
 
     def __init__(self, server, rate=300):
-        wanted = [server.path, "12", str(rate), "/static", "2", "40"]
+        wanted = ["/good?TOKEN", "12", str(rate), "/static", "2", "40"]
         command = [sys.executable, f"{HERE}/client.py", str(server.port), *wanted]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 

@@ -10,6 +10,9 @@
 use std::time::{Duration, Instant};
 use wire::control::StopReason;
 
+/// How long a worker goes on without its supervisor: httpd has started another one by then, whose workers serve.
+const ORPHANHOOD: Duration = Duration::from_secs(2);
+
 /// Where a worker is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -17,6 +20,11 @@ enum Phase {
     Ready,
     /// It accepts.
     Serving,
+    /// It still accepts, and its supervisor is gone.
+    Orphaned {
+        /// It accepts until then.
+        until: Instant,
+    },
     /// It finishes what it has begun.
     Draining {
         /// Until then, if there is nobody else to say how long.
@@ -79,24 +87,27 @@ impl Life {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Draining { until } => until,
+            Phase::Orphaned { until } => Some(until),
             _ => None,
         }
     }
 
     /// What to do, in order.
     pub(super) fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
-        use Phase::{Draining, Ready, Serving};
+        use Phase::{Draining, Orphaned, Ready, Serving};
         match (self.phase, event) {
             (Ready, Event::Accept) => self.enter(Serving, vec![Action::Accept]),
             (Ready | Serving, Event::Drain(reason)) => {
                 self.because(reason);
                 self.enter(Draining { until: None }, vec![Action::StopAccepting])
             }
-            // A newer supervisor starts workers of its own; what this one has begun it finishes.
-            (Ready | Serving, Event::Orphaned) => self.enter(self.orphaned(now), vec![Action::StopAccepting]),
-            (Draining { until: None }, Event::Orphaned) => self.enter(self.orphaned(now), Vec::new()),
+            // A newer supervisor starts workers of its own; until they serve, nobody is to wait.
+            (Serving, Event::Orphaned) => self.enter(Orphaned { until: now + ORPHANHOOD }, Vec::new()),
+            (Orphaned { until }, Event::Tick) if until <= now => self.enter(self.alone(now), vec![Action::StopAccepting]),
+            (Ready, Event::Orphaned) => self.enter(self.alone(now), vec![Action::StopAccepting]),
+            (Draining { until: None }, Event::Orphaned) => self.enter(self.alone(now), Vec::new()),
             // The kernel sends a signal when the supervisor ends (PR_SET_PDEATHSIG): its end is known by then, and has its bound.
-            (Draining { until: Some(_) }, Event::Terminate) => Vec::new(),
+            (Orphaned { .. } | Draining { until: Some(_) }, Event::Terminate) => Vec::new(),
             (_, Event::Terminate) => self.on(Event::Stop(StopReason::ShutdownSignal), now),
             (_, Event::Fail(reason)) => {
                 let reason = self.because(reason);
@@ -115,7 +126,8 @@ impl Life {
         *self.reason.get_or_insert(reason)
     }
 
-    fn orphaned(&self, now: Instant) -> Phase {
+    /// Draining without a supervisor.
+    fn alone(&self, now: Instant) -> Phase {
         Phase::Draining { until: (!self.graceful.is_zero()).then(|| now + self.graceful) }
     }
 
@@ -156,12 +168,22 @@ mod tests {
     }
 
     #[test]
-    fn an_orphan_finishes_within_graceful_timeout_although_the_kernel_signals_it() {
+    fn an_orphan_serves_for_a_while_and_finishes_within_graceful_timeout_although_the_kernel_signals_it() {
         let (mut life, now) = serving();
-        assert_eq!(life.on(Event::Orphaned, now), [Action::StopAccepting]);
+        assert_eq!(life.on(Event::Orphaned, now), []);
         assert_eq!(life.on(Event::Terminate, now), []);
-        assert_eq!(life.deadline(), Some(now + GRACE));
-        assert_eq!(life.on(Event::Tick, now + GRACE), [Action::Leave(ShutdownSignal)]);
+        let then = now + ORPHANHOOD;
+        assert_eq!((life.deadline(), life.on(Event::Tick, now)), (Some(then), Vec::new()));
+        assert_eq!(life.on(Event::Tick, then), [Action::StopAccepting]);
+        assert_eq!(life.on(Event::Terminate, then), []);
+        assert_eq!(life.deadline(), Some(then + GRACE));
+        assert_eq!(life.on(Event::Tick, then + GRACE), [Action::Leave(ShutdownSignal)]);
+    }
+
+    #[test]
+    fn an_orphan_that_does_not_serve_yet_ends() {
+        let (mut life, now) = (Life::new(GRACE), Instant::now());
+        assert_eq!(life.on(Event::Orphaned, now), [Action::StopAccepting]);
     }
 
     #[test]
