@@ -80,6 +80,7 @@ check: cargo ## Formatting, clippy without warnings, the rules of the house
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --quiet --test suite -- tidy
+	$(CARGO) test --quiet -p wire --lib -- counters::order
 	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --quiet -p wire --test properties
 	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --quiet -p mod_wsgi_python --test pure properties
 	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --quiet -p mod_wsgi --lib properties
