@@ -83,7 +83,7 @@ def slower(row):
 def show_reload(row):
     seen = row["seen"]
     marks = ""
-    if row["module"] == "ours":
+    if row["module"] == "ours" and row["event"] == "touch":
         late = excess(row) is not None and excess(row) > NEW_CODE_AFTER
         marks = f"{' - new code' if late or row['unseen'] else ''}{' - slower' if slower(row) > SLOWER_BY else ''}" or " +"
     print(
@@ -119,7 +119,7 @@ def measure_memory(record, client, tested, packages):
         for what, path in (("hello", "/hello"), ("Django", "/django/"))
         for processes in (1, 4)
     ]
-    rows += [("Django, processes=4, preload", "daemon", "/django/", 4, "preload=on"), ("hello, embedded", "embedded", "/hello", 1, "")]
+    rows += [("Django, processes=4, preload", "daemon", "/django/", 4, "preload=${ROOT}/django_hello.wsgi"), ("hello, embedded", "embedded", "/hello", 1, "")]
     rows.append(("static file, no module", None, "/static", 1, ""))
     for what, mode, path, processes, more in rows:
         row = {"kind": "memory", "what": what, "target": MEMORY.get(what)}
@@ -159,7 +159,7 @@ def show_memory(row, record):
     )
 
 
-def measure_starts(record, tested, packages, count=5):
+def measure_starts(record, tested, packages, count=4):
     """The time from the start of httpd to the first answer of a daemon."""
     if record.has(kind="start"):
         return

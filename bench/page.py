@@ -15,7 +15,7 @@ from workloads import CHILD, COLD_START, NEW_CODE_AFTER, SLOWER_BY, WORKLOADS
 HEAD = """\
 # What a request costs
 
-Written by `make bench FULL=1` from the medians of {count} runs; `make bench` is one run, of about five minutes. {date}: {system}, Linux {kernel},
+Written by `make bench FULL=1` from the medians of {count} runs; `make bench` is one run, of about six minutes. {date}: {system}, Linux {kernel},
 {processors}, httpd {httpd}, CPython {python}; load average before the runs: {load}.
 
 Both modules are loaded by an httpd of their own, with the same configuration (defaults, two daemon processes of 15 threads) and
@@ -156,8 +156,9 @@ seconds. An import computes for so long. "New code": from the touch to the first
             code = statistics.median(late) if late else None
             marks = ("", "")
             if name == "ours":
-                marks = (" ✓" if delay <= SLOWER_BY else " ✗", "" if code is None else " ✓" if code <= NEW_CODE_AFTER else " ✗")
-                if delay > SLOWER_BY:
+                # A restart of httpd has no target of its own: nobody accepts connections while it starts its children.
+                marks = ("" if event != "touch" else " ✓" if delay <= SLOWER_BY else " ✗", "" if code is None else " ✓" if code <= NEW_CODE_AFTER else " ✗")
+                if delay > SLOWER_BY and event == "touch":
                     missed.append((f"{event}, import of {seconds:g} s", mode, "slower by ms", delay, SLOWER_BY))
                 if code is not None and code > NEW_CODE_AFTER:
                     missed.append((f"{event}, import of {seconds:g} s", mode, "new code after ms", code, NEW_CODE_AFTER))

@@ -108,6 +108,10 @@ def is_alive(pid):
         return False
 
 
+class Link(str):
+    """The path of what is large and stays the same: linked, and not copied."""
+
+
 class Family:
     """Something that answers on a port: processes that were started here, and all that those have started."""
 
@@ -130,8 +134,8 @@ class Family:
         if isinstance(source, bytes):
             with open(target, "wb") as file:
                 file.write(source)
-        elif os.path.isdir(source):
-            shutil.copytree(source, target, symlinks=True)
+        elif isinstance(source, Link):
+            os.symlink(source, target)
         else:
             shutil.copy(source, target)
 
@@ -247,7 +251,7 @@ class Family:
 class Server(Family):
     """A running httpd: `config` is added to its own directives, and `files` to its folder, which directives call `${ROOT}`.
 
-    A file's value is the path of what is copied, or its content as bytes.
+    A file's value is the path of what is copied, its content as bytes, or a `Link`.
     """
 
     def __init__(self, module, config, files, mpm="event"):

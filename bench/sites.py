@@ -1,9 +1,13 @@
 """The httpd of the comparison: the applications of bench/apps, in embedded mode or in a daemon group."""
 
+import atexit
+import functools
 import glob
 import os
+import shutil
+import tempfile
 
-from servers import Server, httpd_modules
+from servers import Link, Server, httpd_modules
 
 CONFIG = """
 WSGIPythonPath ${ROOT}/packages
@@ -31,13 +35,27 @@ FILES = {"file-1m": 1 << 20, "file-100m": 100 << 20}
 HELLO = b"Hello World!\n"
 
 
+@functools.cache
+def shared(packages):
+    """A folder with what all servers use, where the server's user can reach it, until this program ends."""
+    folder = tempfile.mkdtemp(prefix="wsgi-bench-shared-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chmod(folder, 0o755)
+    shutil.copytree(packages, f"{folder}/packages", symlinks=True)
+    for name, size in FILES.items():
+        with open(f"{folder}/{name}", "wb") as file:
+            for _ in range(size >> 16):
+                file.write(b"f" * 65536)
+    return folder
+
+
 class Site(Server):
     """A running one; `packages` is a folder with Flask and Django. Without a module it serves static files."""
 
     def __init__(self, module, mode, packages, processes=2, mpm="event", http2=False, more=""):
         files = {os.path.basename(path): path for path in glob.glob(f"{APPLICATIONS}/*.wsgi")}
-        files |= {name: b"f" * size for name, size in FILES.items()}
-        files |= {"packages": packages, "static.txt": HELLO, "import-seconds": b"0"}
+        files |= {name: Link(f"{shared(packages)}/{name}") for name in ("packages", *FILES)}
+        files |= {"static.txt": HELLO, "import-seconds": b"0"}
         config = CONFIG if module else "Alias /static ${ROOT}/static.txt\n"
         if mode == "daemon":
             config += GROUP.format(processes=processes, more=more)

@@ -67,7 +67,10 @@ def measure_where(record, client, tested, options):
                 for workload in wanted:
                     client.load(server, workload, 0.5)
                     cpu = statistics.median(measure(client, server, workload, options.seconds)["cpu"] for _ in range(2))
-                    found = {name: share * cpu for name, share in shares(server, client, workload, 2).items()}
+                    found = {}
+                    while not any(found.values()):
+                        # perf has been seen to come back with nothing.
+                        found = {part: share * cpu for part, share in shares(server, client, workload, 2).items()}
                     row = {"kind": "where", "workload": workload.name, "mode": mode, "module": name, "cpu": cpu, "parts": found}
                     record.add(row)
                     print(f"{workload.name:37}{mode:>9}{name:>10}{cpu:>7.0f}" + "".join(f"{found[part]:>11.1f}" for part in PARTS), flush=True)
