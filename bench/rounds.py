@@ -19,8 +19,9 @@ def measure(client, server, workload, seconds):
 def compare(client, servers, workload, rounds, seconds):
     """The rounds of one workload: for each, what both modules did."""
     for server in servers.values():
-        # httpd starts more children for many connections, one, two, four a second.
-        client.load(server, workload, 3 if workload.connections > 64 else min(0.5, seconds))
+        # httpd starts more children for many connections, one, two, four a second, and each may have an application to import.
+        grows = workload.connections > 64 or server.mpm == "prefork"
+        client.load(server, workload, 4 if grows else min(0.5, seconds))
     result = []
     for number in range(rounds):
         names = list(servers) if number % 2 == 0 else list(reversed(servers))

@@ -119,6 +119,7 @@ class Family:
         self.root = tempfile.mkdtemp(prefix="wsgi-bench-")
         os.chmod(self.root, 0o755)
         self.port = free_port()
+        self.mpm = None
         self.started = []
         self.began = time.monotonic()
 
@@ -256,6 +257,7 @@ class Server(Family):
 
     def __init__(self, module, config, files, mpm="event"):
         super().__init__()
+        self.mpm = mpm
         for name, source in files.items():
             self.add(name, source)
         loads = ""
