@@ -37,6 +37,7 @@ mod misbehaving;
 mod module;
 mod output;
 mod owners;
+mod preload;
 mod privacy;
 mod reload;
 mod repositories;

@@ -17,6 +17,7 @@ pub(crate) mod python;
 pub(crate) use client::{Client, Request, Response};
 pub(crate) use config::Builder;
 pub(crate) use error_log::ErrorLog;
+pub(crate) use facts::Facts;
 pub(crate) use httpd::Httpd;
 pub(crate) use load::Load;
 pub(crate) use machine::{UnderTest, built, is_root, not_on_this_machine, reference, server_ids, under_test, wsgi_module};

@@ -350,7 +350,7 @@ impl Host {
 
     /// Whether a group lives in the main interpreter: the empty name always does, and in a worker that keeps nothing for `%{GLOBAL}` so
     /// does the first that is used, because some extension modules work nowhere else.
-    fn is_resident(&self, name: &[u8]) -> bool {
+    pub(crate) fn is_resident(&self, name: &[u8]) -> bool {
         if name.is_empty() {
             if !matches!(self.settings.mode, Mode::Embedded) {
                 self.resident.get_or_init(Vec::new);

@@ -18,6 +18,7 @@ mod pool;
 mod request;
 mod service;
 mod subscribers;
+mod template;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -134,18 +135,27 @@ fn work(
     settings: Box<WorkerSettings>,
 ) -> Result<(), StartError> {
     let group = &settings.group;
-    become_known(group);
+    log::set_level(group.log_level);
+    // exec has made us dumpable again, and the secret is in our memory.
+    sys::process::set_not_dumpable();
+    be_named(group);
+    become_local(group);
     let signs = Arc::new(watch::Signs::new(&group.timeouts));
     let host = Host::start_in_process(py, host_settings(group, channel, &signs))?;
     // Whichever thread imports it first is the main thread for it, whose end it takes for that of Python.
     let _imported_again_by_whom_it_concerns = py.import(c"threading");
     // Python is left for good: whoever loads or serves enters it for as long as it takes.
-    let ending = host.release_gil(py, || {
-        if group.threads == 0 {
-            return service::run(host, channel, group);
-        }
-        serve(host, channel, (listener, &counters), &settings, signs)
-    })?;
+    if group.threads == 0 {
+        let ending = host.release_gil(py, || service::run(host, channel, group))?;
+        return leave(py, host, group, ending);
+    }
+    let settings = if settings.makes_template { template::preload(py, host, channel, settings)? } else { settings };
+    let ending = host.release_gil(py, || serve(host, channel, (listener, &counters), &settings, signs))?;
+    leave(py, host, &settings.group, ending)
+}
+
+/// Leaves Python to its end.
+fn leave(py: Attached<'_>, host: &'static Host, group: &GroupSettings, ending: Ending) -> Result<(), StartError> {
     log::write(Level::Info, &format!("Exiting daemon process '{}'.", group.name));
     if !group.python.destroy_interpreter {
         sys::process::exit_now(DONE);
@@ -190,8 +200,11 @@ fn serve(
         limit: OnceLock::new(),
         news,
     };
+    // A worker that leaves a template behind has loaded what belongs in that.
+    for import in imports(settings).filter(|import| !settings.makes_template || !host.is_resident(&import.application_group)) {
+        load(host, channel, settings, import)?;
+    }
     let pool = pool::Pool::new(listener, own_listener(group)).map_err(os("cannot make an epoll"))?;
-    load(host, channel, settings)?;
     // Only now: a signal ends whoever has nothing to finish yet.
     let signals = sys::signals::watch(&control::SIGNALS).map_err(os("cannot watch signals"))?;
     std::thread::scope(|scope| {
@@ -229,13 +242,14 @@ fn own_listener(group: &GroupSettings) -> Option<std::os::fd::OwnedFd> {
     }
 }
 
-/// What operators see of this process, and what other processes of its user do not.
-fn become_known(group: &GroupSettings) {
-    log::set_level(group.log_level);
-    // exec has made us dumpable again, and the secret is in our memory.
-    sys::process::set_not_dumpable();
+/// What operators see of this process.
+fn be_named(group: &GroupSettings) {
     let named = group.display_name.as_ref().map_or_else(|| format!("(wsgi:{})", group.name).into_bytes(), |name| name.to_vec());
     let _shown_if_possible = sys::title::set(&named);
+}
+
+/// Sets the locale of this process.
+fn become_local(group: &GroupSettings) {
     if let Some(locale) = &group.locale {
         let name = std::ffi::CString::new(locale.to_vec()).unwrap_or_default();
         if name.is_empty() || !sys::locale::set(&name) {
@@ -293,16 +307,19 @@ impl LogSink for OutsideRequests {
     }
 }
 
-/// Loads what is to be loaded before the first request: the imports in their order, then what the generation before had loaded.
-fn load(host: &Host, channel: &Channel, settings: &WorkerSettings) -> Result<(), StartError> {
+/// What is to be loaded before the first request: the imports in their order, then what the generation before had loaded.
+fn imports(settings: &WorkerSettings) -> impl Iterator<Item = &Import> {
     let imports = &settings.group.imports;
-    for import in imports.iter().chain(settings.preload.iter().filter(|import| !imports.contains(import))) {
-        let Err(error) = host.load(import) else { continue };
-        if settings.preload_must_succeed && settings.preload.contains(import) {
-            return Err(cannot_load(channel, import, &error));
-        }
+    imports.iter().chain(settings.preload.iter().filter(|import| !imports.contains(import)))
+}
+
+/// Loads a script before the first request.
+fn load(host: &Host, channel: &Channel, settings: &WorkerSettings, import: &Import) -> Result<(), StartError> {
+    match host.load(import) {
+        Err(error) if settings.preload_must_succeed && settings.preload.contains(import) => Err(cannot_load(channel, import, &error)),
+        // The log has why it failed.
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Tells the supervisor of a script without which this worker must not serve.

@@ -146,6 +146,8 @@ pub(crate) struct Group {
     /// A switch that waits for room.
     waiting: Option<Trigger>,
     last_generation: u64,
+    /// The last generation of which somebody was ready.
+    proven: u64,
     backoff: Backoff,
     /// Counts switches to new settings that failed.
     settings_backoff: Backoff,
@@ -176,6 +178,7 @@ impl Group {
             next: None,
             waiting: None,
             last_generation: 0,
+            proven: 0,
             backoff: Backoff::default(),
             settings_backoff: Backoff::default(),
             hopeless: false,
@@ -242,6 +245,11 @@ impl Group {
     pub(crate) fn editions(&self) -> impl Iterator<Item = u64> {
         let newest = self.newest.map(|(edition, _)| edition);
         newest.into_iter().chain(self.current.map(|generation| generation.edition))
+    }
+
+    /// The generations that somebody may still be started in.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = u64> {
+        self.current.into_iter().chain(self.next.as_ref().map(|next| next.generation)).map(|generation| generation.number)
     }
 
     /// How the group is.
@@ -336,6 +344,8 @@ impl Group {
                 self.cold += usize::from(reason == StopReason::InactivityTimeout);
                 self.log(Level::Info, format!("{title} of group '{}' asks for a successor: {}", self.name, reason.word()));
             }
+            // The process that holds the channels deals with these.
+            FromWorker::Template | FromWorker::NoTemplate(_) | FromWorker::Forked { .. } => {}
             FromWorker::Drained => self.advance(worker, lifecycle::Event::Drained, now),
         }
     }
@@ -436,8 +446,13 @@ impl Group {
                 && self.next.is_none()
                 && self.missing(current) > 0
                 && self.members.len() < current.rules.capacity
-                && !(self.backoff.failures() > 0 && self.members.values().any(starting))
+                && !((self.backoff.failures() > 0 || self.waits_for_first(current)) && self.members.values().any(starting))
         })
+    }
+
+    /// Whether the others are to be forked from a first one, and no first one has been ready.
+    fn waits_for_first(&self, current: Generation) -> bool {
+        current.rules.preload && self.proven != current.number
     }
 
     fn start_missing(&mut self, current: Generation, now: Instant) {

@@ -12,6 +12,7 @@ mod lifecycle;
 mod observe;
 mod place;
 mod supervisor;
+mod template;
 #[cfg(test)]
 #[path = "../tests/group/settings.rs"]
 mod test_settings;

@@ -1,30 +1,30 @@
 //! The process around the group: one thread that waits for its parent, its workers, signals, changed files and the time, and does what
 //! the group decides.
 
-use crate::command;
+mod start;
+
 use crate::descriptors::Given;
 use crate::edition::Edition;
-use crate::group::{Action, Event, Group, Obstacle, Rules, Sight, Start, WorkerId};
+use crate::group::{Action, Event, Group, Rules, Sight, WorkerId};
 use crate::lifecycle::Order;
 use crate::observe::{self, OutOfMemory};
 use crate::place::Place;
+use crate::template::Template;
 use crate::watch::{self, Watch};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use sys::clock::epoch_micros;
 use sys::control::{Channel, ChannelError};
-use sys::nix::errno::Errno;
 use sys::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sys::nix::sys::signal::{SigSet, Signal, kill};
 use sys::nix::sys::signalfd::{SfdFlags, SignalFd};
 use sys::nix::unistd::{Pid, dup2_stderr, dup2_stdout, getppid};
-use sys::process::{Bounds, Program, SpawnError, pidfd, reap, spawn};
+use sys::process::{pidfd, reap};
 use sys::socket::Readiness;
 use wire::codes;
-use wire::control::{CONTROL_FD, COUNTERS_FD, FromWorker, LISTENER_FD, ToSupervisor, ToWorker, WorkerSettings};
+use wire::control::{FromWorker, ToSupervisor, ToWorker};
 use wire::counters::{Cause, Counters, GroupState};
 use wire::log::Level;
 
@@ -88,6 +88,8 @@ pub(crate) fn run(given: Given) -> ExitCode {
         out_of_memory: OutOfMemory::new(),
         editions: BTreeMap::new(),
         workers: BTreeMap::new(),
+        templates: BTreeMap::new(),
+        templated: BTreeSet::new(),
         ended: false,
     };
     supervisor.configure(edition);
@@ -121,6 +123,7 @@ struct Worker {
     /// Until it closes it.
     channel: Option<Channel>,
     edition: u64,
+    generation: u64,
     slot: u32,
 }
 
@@ -154,6 +157,10 @@ struct Supervisor {
     out_of_memory: OutOfMemory,
     editions: BTreeMap<u64, Edition>,
     workers: BTreeMap<WorkerId, Worker>,
+    /// The templates, by generation.
+    templates: BTreeMap<u64, Template>,
+    /// The generations of which a worker was told to leave a template behind.
+    templated: BTreeSet<u64>,
     ended: bool,
 }
 
@@ -183,7 +190,9 @@ impl Supervisor {
             }
             self.handle(Event::Tick);
             self.next_look = self.group.looks().map(|interval| self.next_look.unwrap_or_else(|| Instant::now() + interval));
+            self.forget_templates();
         }
+        std::mem::take(&mut self.templates).into_values().for_each(Template::end);
     }
 
     /// Looks at the group, as its settings ask for it.
@@ -345,6 +354,11 @@ impl Supervisor {
             }
         }
         while let Some(ended) = reap() {
+            if let Some(generation) = self.templates.iter().find_map(|(number, template)| (template.pid() == ended.pid).then_some(*number))
+            {
+                self.templates.remove(&generation);
+                self.no_template(generation, &"the template process has ended");
+            }
             let Some(worker) = self.workers.iter().find_map(|(id, worker)| (worker.pid == ended.pid).then_some(*id)) else { continue };
             // What it has said before it ended comes first.
             self.hear(worker);
@@ -364,6 +378,12 @@ impl Supervisor {
     fn hear(&mut self, id: WorkerId) {
         while let Some(channel) = self.workers.get(&id).and_then(|worker| worker.channel.as_ref()) {
             match channel.receive::<FromWorker>() {
+                Ok(Some((FromWorker::Template, sockets))) => self.take_template(id, sockets),
+                Ok(Some((FromWorker::NoTemplate(reason), _))) => {
+                    if let Some(generation) = self.workers.get(&id).map(|worker| worker.generation) {
+                        self.no_template(generation, &reason);
+                    }
+                }
                 Ok(Some((message, _))) => self.handle(Event::Message(id, message)),
                 Ok(None) => return,
                 Err(error) => {
@@ -419,73 +439,5 @@ impl Supervisor {
             // What cannot be told in words is told by a signal.
             let _may_have_ended = kill(worker.pid, Signal::SIGTERM);
         }
-    }
-
-    fn start(&mut self, start: &Start) -> Result<Pid, Obstacle> {
-        let edition = self.editions.get(&start.edition).expect("the group starts with settings that it has named as used");
-        let settings = &edition.settings;
-        let fail = |reason: &dyn std::fmt::Display| Obstacle {
-            code: codes::SUPERVISOR,
-            what: format!("a worker of group '{}' cannot be started: {reason}", settings.name),
-        };
-        self.place.enter(edition)?;
-        command::check(settings)?;
-        let taken: Vec<u32> = self
-            .workers
-            .values()
-            .filter(|worker| self.editions.get(&worker.edition).is_some_and(|other| std::rc::Rc::ptr_eq(&other.memory, &edition.memory)))
-            .map(|worker| worker.slot)
-            .collect();
-        let slot = edition.memory.free_slot(&taken).ok_or_else(|| fail(&"the counters have no slot for it"))?;
-        let arguments = command::arguments(settings).map_err(|error| fail(&error))?;
-        let environment = command::environment(std::env::vars_os(), settings, self.place.account()).map_err(|error| fail(&error))?;
-        let (channel, theirs) = Channel::pair().map_err(|error| fail(&error))?;
-        let program = Program {
-            path: &arguments[0],
-            arguments: &arguments,
-            environment: &environment,
-            descriptors: &[
-                (self.null.as_fd(), 0),
-                (edition.log.as_fd(), 1),
-                (edition.log.as_fd(), 2),
-                (theirs.as_fd(), CONTROL_FD),
-                (self.listener.as_fd(), LISTENER_FD),
-                (edition.counters.as_fd(), COUNTERS_FD),
-            ],
-            bounds: Bounds {
-                // The graceful one: what a worker executes when its supervisor dies is not lost.
-                death_signal: Some(Signal::SIGUSR1),
-                no_new_privileges: true,
-                limits: settings.limits,
-                cpu_grace: settings.timeouts.shutdown.as_secs(),
-            },
-        };
-        let pid = spawn(&program).map_err(|error| match error {
-            SpawnError::Fork(Errno::EAGAIN | Errno::ENOMEM) => Obstacle { code: codes::FORK, ..fail(&error) },
-            SpawnError::Fork(_) => fail(&error),
-            SpawnError::Exec(..) => Obstacle { code: codes::INTERPRETER, ..fail(&error) },
-        })?;
-        if let Some(counters) = edition.memory.counters() {
-            counters.count_start();
-            if let Some(slot) = counters.worker(slot) {
-                slot.reset(pid.as_raw().unsigned_abs(), start.generation, epoch_micros());
-            }
-        }
-        let message = ToWorker::Configure(Box::new(WorkerSettings {
-            group: settings.clone(),
-            slot,
-            generation: start.generation,
-            // A script that is gone would fail a generation that may well do without it.
-            preload: start.preload.iter().filter(|import| watch::modified(&import.script).is_some()).cloned().collect(),
-            preload_must_succeed: start.preload_must_succeed,
-        }));
-        let sent = channel.send(&message, &[]);
-        self.workers.insert(start.worker, Worker { pid, channel: Some(channel), edition: start.edition, slot });
-        if let Err(error) = sent {
-            let obstacle = Obstacle { code: codes::CONTROL, ..fail(&error) };
-            let _may_have_ended = kill(pid, Signal::SIGKILL);
-            return Err(obstacle);
-        }
-        Ok(pid)
     }
 }

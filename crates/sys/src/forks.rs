@@ -1,14 +1,21 @@
 //! What a process keeps from those that it forks and that do not exec: others' code forks (Python's multiprocessing does), and what ends
 //! with this process must not live on in them. See pthread_atfork(3); exec is the business of `O_CLOEXEC`.
 
+use nix::errno::Errno;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, getppid};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// Descriptors up to 65,535 can be kept from others.
 static PRIVATE: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
 
 static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the fork under way makes a process of ours, to which none of this applies.
+static OURS: AtomicBool = AtomicBool::new(false);
 
 /// From now on [`is_forked`] is true in processes that this one forks, by whichever thread of whoever's, and private descriptors are
 /// closed in them.
@@ -21,6 +28,9 @@ pub fn notice() {
 }
 
 extern "C" fn in_child() {
+    if OURS.load(Relaxed) {
+        return;
+    }
     FORKED.store(true, Relaxed);
     for (index, word) in (0..).step_by(64).zip(&PRIVATE) {
         let mut bits = word.load(Relaxed);
@@ -37,6 +47,56 @@ extern "C" fn in_child() {
 #[must_use]
 pub fn is_forked() -> bool {
     FORKED.load(Relaxed)
+}
+
+/// Where a process is after [`fork_beside`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// In the process that has forked.
+    Old,
+    /// In the new one: a copy that is no child of the old one, but of its parent.
+    New,
+}
+
+/// How long a new process waits to be its parent's child.
+const ADOPTION: Duration = Duration::from_secs(5);
+
+/// Forks a process that is in everything as this one is, but for being a child of this one's parent, which must be a subreaper
+/// (`PR_SET_CHILD_SUBREAPER`): a process in between forks it and ends. `fork` is how that forks, such as Python's `os.fork`: it returns
+/// the new process's id there and 0 in the new process. This process must have one thread only.
+///
+/// # Errors
+/// When no process can be made. In the new process: when the parent has ended meanwhile.
+pub fn fork_beside(fork: impl FnOnce() -> Option<i32>) -> nix::Result<Side> {
+    let parent = getppid();
+    OURS.store(true, Relaxed);
+    // SAFETY: this process has one thread, by this function's contract, so the child is a whole process.
+    let forked = unsafe { nix::unistd::fork() };
+    let side = match forked {
+        Ok(ForkResult::Parent { child }) => match waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, 0)) => Ok(Side::Old),
+            _ => Err(Errno::EAGAIN),
+        },
+        Ok(ForkResult::Child) => {
+            let between = std::process::id().cast_signed();
+            match fork() {
+                Some(0) => become_child_of(parent, Pid::from_raw(between)),
+                Some(_) => crate::process::exit_now(0),
+                None => crate::process::exit_now(1),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    OURS.store(false, Relaxed);
+    side
+}
+
+fn become_child_of(parent: Pid, between: Pid) -> nix::Result<Side> {
+    let until = Instant::now() + ADOPTION;
+    while getppid() == between && Instant::now() < until {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    if getppid() == parent { Ok(Side::New) } else { Err(Errno::ESRCH) }
 }
 
 /// A descriptor that is closed in processes that this one forks. Code that runs in these must look at [`is_forked`] before it uses or
@@ -90,8 +150,7 @@ fn mark(descriptor: RawFd, private: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::wait::{WaitStatus, waitpid};
-    use nix::unistd::{ForkResult, fork, pipe};
+    use nix::unistd::{fork, pipe};
 
     #[test]
     fn a_forked_process_knows_that_it_is_one_and_has_nothing_private() {

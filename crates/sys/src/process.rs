@@ -156,6 +156,36 @@ fn apply(bounds: Bounds) {
     }
 }
 
+/// Sends this process a signal when its parent ends (`PR_SET_PDEATHSIG`); fork does not inherit that.
+pub fn end_with_parent(signal: Signal) {
+    let _supported = nix::sys::prctl::set_pdeathsig(signal);
+}
+
+/// Makes descendants whose parent ends children of this process (`PR_SET_CHILD_SUBREAPER`).
+///
+/// # Errors
+/// What prctl(2) says.
+pub fn adopt_orphans() -> nix::Result<()> {
+    nix::sys::prctl::set_child_subreaper(true)
+}
+
+/// Whether a process is a child of this one that was not reaped.
+#[must_use]
+pub fn is_child(pid: Pid) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    pid.as_raw() > 0 && nix::sys::wait::waitid(nix::sys::wait::Id::Pid(pid), flags).is_ok()
+}
+
+/// Puts a descriptor in the place of another one, which is closed: whoever has that goes on with the new one.
+///
+/// # Errors
+/// What dup3(2) says.
+pub fn replace_descriptor(old: impl std::os::fd::AsFd, new: OwnedFd) -> nix::Result<()> {
+    let (from, to) = (new.as_raw_fd(), old.as_fd().as_raw_fd());
+    // SAFETY: both are open, and the number keeps belonging to whoever owns it.
+    Errno::result(unsafe { libc::dup3(from, to, libc::O_CLOEXEC) }).map(drop)
+}
+
 /// A descriptor that becomes readable when the process ends (pidfd_open(2)).
 ///
 /// # Errors

@@ -77,6 +77,8 @@ codes! {
     COUNTERS = 310, Alert, "The shared counters of a group cannot be used.", "restart httpd";
     MEMORY = 312, Warn, "A worker comes near the limit of its memory and is replaced.",
         "see what the application keeps, or raise the limit";
+    NO_TEMPLATE = 313, Warn, "preload= has no effect on a generation of workers: each loads the scripts by itself.",
+        "let the script start its threads with the first request, not when it is imported";
     SUPERVISOR = 311, Alert, "The supervisor of a group cannot work.", "";
     ACCEPT = 18, Crit, "A worker cannot take connections.", "see whether its limits or the system are out of descriptors or memory";
     THREAD = 22, Alert, "A request thread of a worker could not be started.", "check 'threads=', 'stack-size=' and the memory limits";

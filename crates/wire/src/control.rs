@@ -64,6 +64,8 @@ pub struct WorkerSettings {
     pub preload: Vec<Import>,
     /// Whether a failure to load one of `preload` is a failure of the worker: there is an older generation that goes on.
     pub preload_must_succeed: bool,
+    /// Whether the others of its generation are to be forked from what it has loaded (`preload=`): it leaves a template behind for that.
+    pub makes_template: bool,
 }
 
 /// From a worker to its supervisor.
@@ -88,6 +90,16 @@ pub enum FromWorker {
         script: Octets,
         /// The modification time of what could not be loaded, if it could be read.
         modified: Option<i64>,
+    },
+    /// It has left a template behind; beside it the way to that, over which [`FromWorker::Forked`] comes first, and which then answers
+    /// each [`ToWorker::Configure`], beside it the end of a worker's control socket, by a worker that says `Forked` over this.
+    Template,
+    /// It cannot leave a template behind, for this reason.
+    NoTemplate(String),
+    /// A process that was forked says who it is.
+    Forked {
+        /// Its process id.
+        pid: u32,
     },
     /// A loaded script has changed on disk: a new generation is wanted.
     Changed {

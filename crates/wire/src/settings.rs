@@ -268,6 +268,8 @@ pub struct GroupSettings {
     pub python: Python,
     /// Scripts to load before a worker is ready, in order; a failure is logged and does not stop it.
     pub imports: Vec<Import>,
+    /// Whether workers are forked from one that has loaded the scripts (`preload=`).
+    pub preload: bool,
     /// Whether some directive names `%{GLOBAL}` for this group: the main interpreter is then kept for it.
     pub uses_global: bool,
     /// `LogLevel wsgi:` of the group's server, for lines outside a request.

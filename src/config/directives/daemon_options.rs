@@ -98,7 +98,7 @@ pub(super) static OPTIONS: &[Definition] = &[
     works("body-spool-limit", |v, o| v.amount(&mut o.body_spool_limit, "body spool limit", 0)),
     works("response-spool-limit", |v, o| v.amount(&mut o.response_spool_limit, "response spool limit", 0)),
     works("slow-request", |v, o| v.seconds(&mut o.slow_request, "slow request time")),
-    not_yet("preload", |v, o| v.absolute(&mut o.preload, "preload script")),
+    works("preload", |v, o| v.absolute(&mut o.preload, "preload script")),
     works("min-processes", |v, o| v.count(&mut o.min_processes, "process count", 0..=MOST_PROCESSES)),
     works("max-processes", |v, o| v.count(&mut o.max_processes, "process count", 1..=MOST_PROCESSES)),
 ];

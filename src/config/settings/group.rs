@@ -3,7 +3,7 @@
 use crate::config::group::{Group, Id};
 use crate::config::options::Global;
 use std::time::Duration;
-use wire::settings::{GroupSettings, Identity, InterpreterBlock, Limits, Octets, Python, Reload, Server, Timeouts};
+use wire::settings::{GroupSettings, Identity, Import, InterpreterBlock, Limits, Octets, Python, Reload, Server, Timeouts};
 
 /// What a group's processes must know besides its options.
 #[derive(Clone, Debug)]
@@ -105,10 +105,25 @@ impl Group {
             interpreter: Octets::from(facts.interpreter),
             host: Octets::from(facts.host),
             python: self.python(global, facts.server),
-            imports: global.imports_of(self.name.as_bytes()),
+            imports: self.imports(global),
+            preload: options.preload.is_some(),
             uses_global: self.uses_global(global),
             log_level: facts.log_level,
         }
+    }
+
+    /// The scripts to load before a worker is ready. That of `preload=` is for the main interpreter, as no other one survives a fork,
+    /// unless some directive says for which application group it is.
+    fn imports(&self, global: &Global) -> Vec<Import> {
+        let mut imports = global.imports_of(self.name.as_bytes());
+        if let Some(script) = self.preload_into_main(&imports) {
+            imports.insert(0, Import { script: Octets::from(script.to_vec()), application_group: Octets::default() });
+        }
+        imports
+    }
+
+    fn preload_into_main(&self, imports: &[Import]) -> Option<&[u8]> {
+        self.options.preload.as_deref().filter(|script| !imports.iter().any(|import| import.script == *script))
     }
 
     /// Giving only `user=` leaves the group at httpd's own: as mod_wsgi does.
@@ -170,7 +185,8 @@ impl Group {
     /// the main interpreter is prepared before anybody knows which application group would live in it.
     pub(super) fn uses_global(&self, global: &Global) -> bool {
         let has_own = |block: &InterpreterBlock| block.application_group.is_some();
-        global.blocks_of(self.name.as_bytes()).iter().any(has_own)
+        self.preload_into_main(&global.imports_of(self.name.as_bytes())).is_some()
+            || global.blocks_of(self.name.as_bytes()).iter().any(has_own)
             || global.mentions.global_in.iter().any(|group| group.as_ref().is_none_or(|group| group == self.name.as_bytes()))
     }
 }
@@ -232,6 +248,18 @@ mod tests {
         assert_eq!(sizes("processes=4 min-processes=2"), (2, 4, 4));
         assert_eq!(sizes("processes=4 max-processes=2"), (2, 2, 2));
         assert_eq!(sizes("min-processes=2"), (2, 2, 2));
+    }
+
+    #[test]
+    fn a_script_to_preload_is_for_the_main_interpreter_unless_an_import_says_otherwise() {
+        let imports = |lines: &[&str]| {
+            let GroupSettings { imports, uses_global, preload, .. } = settings(lines);
+            assert!(preload && imports.len() == 1);
+            (imports[0].application_group.to_vec(), uses_global)
+        };
+        assert_eq!(imports(&["WSGIDaemonProcess app preload=/a.wsgi"]), (Vec::new(), true));
+        let import = "WSGIImportScript /a.wsgi process-group=app application-group=own";
+        assert_eq!(imports(&["WSGIDaemonProcess app preload=/a.wsgi", import]), (b"own".to_vec(), false));
     }
 
     #[test]

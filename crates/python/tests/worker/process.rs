@@ -145,10 +145,11 @@ pub(crate) fn settings() -> WorkerSettings {
         host: host_path().into_os_string().into_encoded_bytes().into(),
         python,
         imports: Vec::new(),
+        preload: false,
         uses_global: false,
         log_level: 7,
     };
-    WorkerSettings { group, slot: 2, generation: 1, preload: Vec::new(), preload_must_succeed: false }
+    WorkerSettings { group, slot: 2, generation: 1, preload: Vec::new(), preload_must_succeed: false, makes_template: false }
 }
 
 /// The interpreter of the tests.

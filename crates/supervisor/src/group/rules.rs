@@ -22,6 +22,8 @@ pub(crate) struct Rules {
     pub(super) strict: bool,
     /// The limits of each.
     pub(super) limits: Limits,
+    /// Whether the others are forked from what the first one of a generation has loaded (`preload=`).
+    pub(super) preload: bool,
 }
 
 impl Rules {
@@ -44,6 +46,7 @@ impl From<&GroupSettings> for Rules {
             service,
             strict: settings.reload == Reload::Strict,
             limits: settings.limits,
+            preload: settings.preload && !service,
         }
     }
 }

@@ -21,7 +21,7 @@ fn rules(processes: usize) -> Rules {
     let timeouts = Timeouts { startup: Some(60 * second), graceful: Some(15 * second), eviction: None, shutdown: Some(5 * second) };
     let (fewest, most) = (processes, processes);
     let (service, strict, limits) = (false, false, Limits::default());
-    Rules { processes, fewest, most, threads: 5, capacity: processes * 3 + 4, timeouts, service, strict, limits }
+    Rules { processes, fewest, most, threads: 5, capacity: processes * 3 + 4, timeouts, service, strict, limits, preload: false }
 }
 
 fn import() -> Import {
@@ -175,6 +175,18 @@ fn starts_that_fail_are_repeated_ever_more_slowly_and_said_once() {
     play.ready(last[0]);
     assert_eq!(play.group.state(), GroupState::Serving);
     assert_eq!(play.started().len(), 1, "and now the others");
+}
+
+#[test]
+fn with_preload_the_others_are_started_when_the_first_one_is_ready() {
+    let mut play = Play { group: Group::new("site".to_owned()), now: Instant::now(), actions: Vec::new(), edition: 1 };
+    play.on(Event::Configured { edition: 1, rules: Rules { preload: true, ..rules(3) } });
+    let first = play.started();
+    assert_eq!(first.len(), 1);
+    play.ready(first[0]);
+    assert_eq!(play.started().len(), 2);
+    play.exits(first[0], Cause::Signal(9));
+    assert_eq!(play.started().len(), 1, "later nobody is waited for");
 }
 
 #[test]
