@@ -41,13 +41,13 @@ pub(crate) fn identity() -> Option<(u32, u32)> {
     sys::identity::is_root().then_some((uid, gid))
 }
 
-/// Has httpd's parent call `ended` with the pid when it reaps the process. The registration ends with the configuration's pool.
-pub(crate) fn watch(pool: Pool<'_>, pid: i32, ended: fn(pid: i32)) {
+/// Has httpd's parent call `ended` with the pid and the status or signal when it reaps the process. The registration ends with the configuration's pool.
+pub(crate) fn watch(pool: Pool<'_>, pid: i32, ended: fn(pid: i32, how: i32)) {
     struct Watched {
         process: ffi::apr_proc_t,
-        ended: fn(i32),
+        ended: fn(i32, i32),
     }
-    unsafe extern "C" fn maintain(reason: c_int, data: *mut c_void, _status: c_int) {
+    unsafe extern "C" fn maintain(reason: c_int, data: *mut c_void, status: c_int) {
         guard((), || {
             // SAFETY: `watch` registered this function with a value of the pool with which the registration ends.
             let watched = unsafe { &mut *data.cast::<Watched>() };
@@ -55,7 +55,7 @@ pub(crate) fn watch(pool: Pool<'_>, pid: i32, ended: fn(pid: i32)) {
                 ffi::APR_OC_REASON_DEATH | ffi::APR_OC_REASON_LOST => {
                     // SAFETY: unregisters what is registered under this value.
                     unsafe { ffi::apr_proc_other_child_unregister(data) };
-                    (watched.ended)(watched.process.pid);
+                    (watched.ended)(watched.process.pid, status);
                 }
                 // The supervisor is kept over a restart, and told by its channel when httpd stops.
                 _ => {}

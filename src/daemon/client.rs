@@ -131,7 +131,10 @@ fn find(request: &Request<'_>, name: &[u8]) -> Result<std::sync::Arc<Served>, Re
 fn connect(request: &Request<'_>, group: &Served) -> Result<OwnedFd, Refusal> {
     let failed = |code, error: Errno| {
         retry_after(request);
-        let what = format!("cannot hand the request to the daemon group '{}' at '{}': {error}", group.name, group.socket.display());
+        let what = match error {
+            Errno::EAGAIN => format!("the queue of the daemon group '{}' is full: {} requests wait in it", group.name, group.backlog),
+            _ => format!("cannot hand the request to the daemon group '{}' at '{}': {error}", group.name, group.socket.display()),
+        };
         Refusal::new(code, Status::SERVICE_UNAVAILABLE, what)
     };
     match socket::connected(&group.socket) {

@@ -21,8 +21,8 @@ use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use sys::control::Channel;
 use sys::memory::SharedWords;
@@ -55,6 +55,8 @@ pub(super) struct Served {
     pub(super) queue_timeout: Option<Duration>,
     /// Whether it runs a service script.
     pub(super) is_service: bool,
+    /// How many requests its queue holds.
+    pub(super) backlog: u32,
     /// `queue-limit=`: whether a full queue is an answer.
     pub(super) refuses_when_full: bool,
     /// `body-spool-limit=`, in octets.
@@ -147,6 +149,8 @@ pub(crate) fn start_groups(pool: Pool<'_>, main: Server<'_>, global: &Global) {
     if running.is_empty() {
         stop_with_the_process(main);
     }
+    warn_of_another_module(main);
+    ask_for_news(pool);
     retire(&mut running, &global.groups);
     let mut served = Vec::new();
     for group in &global.groups {
@@ -165,6 +169,29 @@ pub(crate) fn start_groups(pool: Pool<'_>, main: Server<'_>, global: &Global) {
         }
     }
     *SERVED.write() = served;
+}
+
+/// When httpd drops this configuration, supervisors wait to hear of the next one: should it do without this module, nobody of ours
+/// would be there to tell them.
+fn ask_for_news(configuration: Pool<'_>) {
+    let parent = std::process::id();
+    configuration.at_end(move || {
+        if std::process::id() == parent {
+            RUNNING.lock().iter().for_each(|group| tell(group, &ToSupervisor::Await));
+        }
+    });
+}
+
+/// Says that the file of the module is another one than that which httpd has loaded.
+fn warn_of_another_module(main: Server<'_>) {
+    use std::os::unix::fs::MetadataExt;
+    static LOADED: OnceLock<Option<(u64, u64, i64)>> = OnceLock::new();
+    let Some(file) = sys::process::file_of_this_library() else { return };
+    let now = std::fs::metadata(&file).ok().map(|file| (file.dev(), file.ino(), file.mtime()));
+    if *LOADED.get_or_init(|| now) != now {
+        let what = format!("httpd runs another '{}' than the one that is there now", file.display());
+        log::server(main, codes::MODULE_REPLACED.level, &codes::MODULE_REPLACED.line(what));
+    }
 }
 
 /// In a child: the parent's ends of the groups are not for it.
@@ -260,6 +287,7 @@ fn start_group(
         queue_timeout: Some(front.queue_timeout).filter(|timeout| !timeout.is_zero()),
         front,
         is_service: threads == 0,
+        backlog,
         refuses_when_full: group.options.queue_limit.is_some(),
         body_spool_limit: group.options.body_spool_limit.unwrap_or(SPOOL_LIMIT),
         response_spool_limit: group.options.response_spool_limit.unwrap_or(SPOOL_LIMIT),
@@ -305,7 +333,7 @@ fn start_supervisor(group: &Running) -> Result<Supervisor, StartError> {
 }
 
 /// httpd's parent has reaped a supervisor: its group gets another.
-fn supervisor_ended(pid: i32) {
+fn supervisor_ended(pid: i32, how: i32) {
     let mut running = RUNNING.lock();
     RETIRED.lock().retain(|group| {
         let has_ended = group.supervisor.as_ref().is_some_and(|supervisor| supervisor.pid.as_raw() == pid);
@@ -320,13 +348,23 @@ fn supervisor_ended(pid: i32) {
     if child::is_stopping() {
         return;
     }
-    let what = format!("the supervisor (pid {pid}) of the daemon group '{}' has ended", group.name);
+    let what = format!("the supervisor (pid {pid}) of the daemon group '{}' {}", group.name, describe(how));
     log::main_server(codes::SUPERVISOR_DIED.level, &codes::SUPERVISOR_DIED.line(what));
     if let Err(error) = configure(group) {
         let what = format!("the daemon group '{}' has no processes: {error}", group.name);
         log::main_server(codes::GROUP_START.level, &codes::GROUP_START.line(what));
     } else if let (Some(supervisor), Some(main)) = (&group.supervisor, Server::main()) {
         child::watch(main.configuration_pool(), supervisor.pid.as_raw(), supervisor_ended);
+    }
+}
+
+/// How a supervisor has ended. httpd gives the number of a signal as it gives a status; ours has these only, and dies of none of the
+/// signals with their numbers.
+fn describe(how: i32) -> String {
+    const PANIC: i32 = 101;
+    match how {
+        0 | 1 | PANIC => format!("has exited with status {how}"),
+        signal => format!("was ended by {}", sys::process::signal_name(signal)),
     }
 }
 
@@ -380,6 +418,10 @@ fn listen(pool: Pool<'_>, global: &Global, number: u32, group: &Group, backlog: 
     path.push(format!(".{}.{number}.sock", std::process::id()));
     let path = PathBuf::from(path);
     let failed = |error| StartError::Socket(path.display().to_string(), error);
+    if let Some(folder) = path.parent() {
+        // It may be in a file system that is empty after each boot. If it cannot be made, the socket cannot either, which is said.
+        let _there_already = std::fs::create_dir_all(folder);
+    }
     let listener = sys::socket::listener(&path, backlog).map_err(failed)?;
     if let Some((uid, _)) = child::identity() {
         let owner = group.options.socket_user.as_ref().map_or(uid, |user| user.number);

@@ -183,6 +183,7 @@ fn a_spare_that_cannot_load_what_served_before_fails_with_the_reason() {
     settings.preload = vec![import(&script)];
     settings.preload_must_succeed = true;
     let mut worker = Worker::start(folder, &settings);
+    assert!(matches!(worker.message(), FromWorker::LoadFailed { script: failed, modified: Some(_) } if failed == import(&script).script));
     match worker.message() {
         FromWorker::Failed(text) => assert!(text.contains("broken.wsgi") && !text.contains('\n'), "{text}"),
         other => panic!("{other:?}"),

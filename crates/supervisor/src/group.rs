@@ -195,6 +195,7 @@ impl Group {
     pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match event {
             Event::Configured { edition, rules } => {
+                self.retiring = None;
                 // What was found to be needed is kept, as far as the new settings allow it.
                 self.wanted = if self.newest.is_some_and(|(_, old)| old.is_elastic()) && rules.is_elastic() {
                     self.wanted.clamp(rules.fewest, rules.most)

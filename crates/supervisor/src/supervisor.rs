@@ -24,7 +24,7 @@ use sys::nix::unistd::{Pid, dup2_stderr, dup2_stdout, getppid};
 use sys::process::{pidfd, reap};
 use sys::socket::Readiness;
 use wire::codes;
-use wire::control::{FromWorker, ToSupervisor, ToWorker};
+use wire::control::{FromWorker, NEWS_TIME, ToSupervisor, ToWorker};
 use wire::counters::{Cause, Counters, GroupState};
 use wire::log::Level;
 
@@ -85,6 +85,7 @@ pub(crate) fn run(given: Given) -> ExitCode {
         watch,
         changed: None,
         next_look: None,
+        news_until: None,
         out_of_memory: OutOfMemory::new(),
         editions: BTreeMap::new(),
         workers: BTreeMap::new(),
@@ -154,6 +155,8 @@ struct Supervisor {
     changed: Option<(Instant, Instant)>,
     /// When the group is looked at again, if it is.
     next_look: Option<Instant>,
+    /// Until when httpd's word is awaited.
+    news_until: Option<Instant>,
     out_of_memory: OutOfMemory,
     editions: BTreeMap<u64, Edition>,
     workers: BTreeMap<WorkerId, Worker>,
@@ -188,6 +191,11 @@ impl Supervisor {
             if self.next_look.is_some_and(|due| due <= Instant::now()) {
                 self.look();
             }
+            if self.news_until.is_some_and(|due| due <= Instant::now()) {
+                self.news_until = None;
+                self.log(Level::Notice, "httpd does without mod_wsgi now: the group is ended");
+                self.handle(Event::Retire);
+            }
             self.handle(Event::Tick);
             self.next_look = self.group.looks().map(|interval| self.next_look.unwrap_or_else(|| Instant::now() + interval));
             self.forget_templates();
@@ -220,7 +228,8 @@ impl Supervisor {
         let sources: Vec<(Source, BorrowedFd<'_>)> =
             optional.into_iter().chain(workers).filter_map(|(source, descriptor)| Some((source, descriptor?))).collect();
         let mut polled: Vec<PollFd<'_>> = sources.iter().map(|(_, descriptor)| PollFd::new(*descriptor, PollFlags::POLLIN)).collect();
-        let due = self.group.deadline().into_iter().chain(self.changed.map(|(_, due)| due)).chain(self.next_look).min();
+        let due =
+            self.group.deadline().into_iter().chain(self.changed.map(|(_, due)| due)).chain(self.next_look).chain(self.news_until).min();
         let timeout = due.map_or(PollTimeout::NONE, |due| {
             // Rounded up, or the last part of a millisecond would be spent in turning round.
             let left = due.saturating_duration_since(Instant::now()).as_micros().div_ceil(1_000);
@@ -314,7 +323,14 @@ impl Supervisor {
 
     fn hear_parent(&mut self) {
         while let Some(control) = &self.control {
-            match control.receive::<ToSupervisor>() {
+            let received = control.receive::<ToSupervisor>();
+            self.news_until = match &received {
+                Ok(Some((ToSupervisor::Await, _))) => Some(Instant::now() + NEWS_TIME),
+                Ok(Some(_)) => None,
+                _ => self.news_until,
+            };
+            match received {
+                Ok(Some((ToSupervisor::Await, _))) => {}
                 Ok(Some((ToSupervisor::Stop, _))) => self.handle(Event::Stop),
                 Ok(Some((ToSupervisor::Retire, _))) => self.handle(Event::Retire),
                 Ok(Some((ToSupervisor::Configure(settings), descriptors))) => {

@@ -108,8 +108,8 @@ codes! {
 
     // httpd's side: requests on their way.
     PYTHON_START = 1, Crit, "Python could not be started in an httpd child: its embedded requests are answered 500.", "";
-    QUEUE_FULL = 116, Error, "The queue of a daemon group was full until connect-timeout.",
-        "add processes or threads, or raise 'listen-backlog='";
+    QUEUE_FULL = 116, Error, "The queue of a daemon group was full, with queue-limit= at once, otherwise until connect-timeout.",
+        "add processes or threads, or raise 'queue-limit=' or 'listen-backlog='";
     CONNECT = 117, Error, "The socket of a daemon group cannot be reached.", "see the error log at httpd's start";
     BODY_TIMEOUT = 119, Error, "A worker sent nothing more of a response within socket-timeout.",
         "see what the application waits for, or raise 'socket-timeout='";
@@ -144,6 +144,8 @@ codes! {
     REFUSED = 342, Error, "A worker refused a connection of httpd's.", "the request can be sent again";
     GROUP_DOWN = 343, Error, "A request is for a daemon group without workers.", "the reason stands further up in the error log, at WSGI0304";
     SUPERVISOR_DIED = 344, Error, "The supervisor of a daemon group has ended without having been told to.", "another one is started";
+    MODULE_REPLACED = 352, Warn, "The file of the module was replaced while httpd runs: a restart keeps the old one, its processes get the new files.",
+        "stop httpd and start it";
     GROUP_START = 345, Alert, "A daemon group could not be started.", "correct it and restart httpd; all other groups are served";
     SERVICE_GROUP = 350, Error, "A request is for a daemon group that runs a service script (threads=0): it is answered 503.",
         "give the URL another process group, or the group threads";

@@ -20,6 +20,9 @@ pub const COUNTERS_FD: i32 = 5;
 /// The longest message in octets.
 pub const MESSAGE_LIMIT: usize = 128 * 1024;
 
+/// How long a supervisor waits for the word that follows [`ToSupervisor::Await`].
+pub const NEWS_TIME: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// From httpd's parent to a supervisor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToSupervisor {
@@ -27,6 +30,9 @@ pub enum ToSupervisor {
     Configure(Box<GroupSettings>),
     /// Finish what runs, within `shutdown-timeout`, and exit.
     Stop,
+    /// httpd reads its configuration anew: what follows is `Configure`, `Stop` or `Retire`. If nothing does for [`NEWS_TIME`], it does
+    /// without this module, which is as good as `Retire`.
+    Await,
     /// The group is not configured any more: serve what is still in its queue, finish what runs, within `graceful-timeout`, and exit.
     Retire,
 }

@@ -400,11 +400,8 @@ fn report(error: &NoRequest) {
 fn refuse(error: &NoRequest, number: u64, head: &RequestHead<'_>, connection: &mut Connection) {
     let mut frames = Frames::new(connection, number, head.body, log::write);
     match error {
-        NoRequest::TooLate => {
-            let code = &codes::QUEUE_TIMEOUT;
-            frames.log(code.level, &code.line(format_args!("[script {}] {error}", head.filename.escape_ascii())));
-            frames.refuse(Aborted::QueueTimeout);
-        }
+        // httpd says so in the request's log.
+        NoRequest::TooLate => frames.refuse(Aborted::QueueTimeout),
         NoRequest::Outdated => frames.leave_to_others(),
         NoRequest::NeverRenewed => {
             let code = &codes::NEVER_RENEWED;
