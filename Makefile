@@ -21,6 +21,10 @@ RELEASE := $(TARGET)/release
 FILES := mod_wsgi.so mod_wsgi_python.so mod_wsgi_supervisor
 REFERENCE := .build/reference
 BENCH := $(abspath .build/bench)
+# Free-threaded interpreters to build the host for besides; those of the machine unless this names others.
+FREE_THREADED ?=
+# The hosts for free-threaded Pythons that were built.
+FREE_THREADED_HOSTS = $(notdir $(wildcard $(RELEASE)/mod_wsgi_python_*t.so))
 # Such as --rounds 5 --seconds 4 --mpm prefork --only hello, or --parts where --mode daemon
 BENCHFLAGS ?=
 # Tests mostly wait for their own httpd, so more of them than processors may run side by side.
@@ -36,11 +40,12 @@ help: ## List the goals
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 .PHONY: build
-build: cargo ## Build the three files in release mode, side by side in target/release
+build: cargo ## Build the three files in release mode, side by side in target/release, and a host for each free-threaded Python here
 	@scripts/packages build
 	$(CARGO) build --release --workspace
 	@ln -f $(RELEASE)/libmod_wsgi.so $(RELEASE)/mod_wsgi.so
 	@ln -f $(RELEASE)/libmod_wsgi_python.so $(RELEASE)/mod_wsgi_python.so
+	@CARGO=$(CARGO) FREE_THREADED="$(FREE_THREADED)" scripts/free-threaded-hosts $(RELEASE)
 
 .PHONY: run
 run: build ## Start httpd with a demonstration on PORT (8000); Ctrl-C stops it
@@ -159,8 +164,8 @@ install: built ## Install into httpd's module folder (DESTDIR is honoured), and 
 	@folder="$(DESTDIR)$$($(APXS) -q LIBEXECDIR)"; \
 	mkdir -p "$$folder"; \
 	said=$$($(APXS) -S LIBEXECDIR="$$folder" -i -n wsgi $(RELEASE)/mod_wsgi.so 2>&1) || { echo "$$said" >&2; exit 1; }; \
-	for file in $(filter-out mod_wsgi.so,$(FILES)); do install -m 755 "$(RELEASE)/$$file" "$$folder/$$file"; done; \
-	echo "installed into $$folder: $(FILES)"
+	for file in $(filter-out mod_wsgi.so,$(FILES)) $(FREE_THREADED_HOSTS); do install -m 755 "$(RELEASE)/$$file" "$$folder/$$file"; done; \
+	echo "installed into $$folder: $(FILES) $(FREE_THREADED_HOSTS)"
 	@if [[ -d /etc/apache2/mods-available ]]; then \
 		install -d "$(AVAILABLE)"; \
 		echo "LoadModule wsgi_module $$($(APXS) -q LIBEXECDIR)/mod_wsgi.so" > "$(AVAILABLE)/wsgi.load"; \
@@ -174,7 +179,8 @@ install: built ## Install into httpd's module folder (DESTDIR is honoured), and 
 uninstall: ## Take away what install has put there
 	@if [[ -z "$(DESTDIR)" && -e /etc/apache2/mods-enabled/wsgi.load ]]; then a2dismod --quiet --force wsgi; fi
 	@rm -f "$(AVAILABLE)/wsgi.load"
-	@folder="$(DESTDIR)$$($(APXS) -q LIBEXECDIR)"; for file in $(FILES); do rm -f "$$folder/$$file"; done; echo "removed from $$folder: $(FILES)"
+	@folder="$(DESTDIR)$$($(APXS) -q LIBEXECDIR)"; for file in $(FILES); do rm -f "$$folder/$$file"; done; rm -f "$$folder"/mod_wsgi_python_*t.so; \
+	echo "removed from $$folder: $(FILES)"
 
 .PHONY: clean
 clean: ## Remove what was built and set up

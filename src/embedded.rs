@@ -27,7 +27,7 @@ use wire::settings::EmbeddedSettings;
 
 mod libpython;
 
-pub(crate) use libpython::interpreter_of;
+pub(crate) use libpython::{interpreter_of, is_free_threaded};
 
 /// The host of this process. Python can be started once in a process's life.
 enum Host {
@@ -115,6 +115,8 @@ enum LoadError {
     Libpython(#[from] libpython::NotFound),
     #[error("cannot load '{0}': {1}")]
     Open(String, String),
+    #[error("there is no host '{0}' for a free-threaded Python: make build FREE_THREADED={1}, then make install")]
+    NoFreeThreadedHost(String, String),
     #[error("'{0}' is not the host that belongs to this module")]
     NotOurs(String),
     #[error("the settings are too long for the host")]
@@ -130,8 +132,11 @@ enum LoadError {
 fn load(settings: &EmbeddedSettings) -> Result<&'static HostTable, LoadError> {
     let home = settings.python.home.as_ref().map(|home| path_of(home));
     let libpython = libpython::find(home.as_deref(), |candidate| open(candidate).is_ok())?;
-    log::main_server(Level::Info, &format!("Loaded '{}' for embedded mode", libpython.display()));
-    let path = crate::server::beside_us("mod_wsgi_python.so");
+    log::main_server(Level::Info, &format!("Loaded '{}' for embedded mode", libpython.path.display()));
+    let path = crate::server::beside_us(&libpython.host());
+    if libpython.is_free_threaded() && !path.is_file() {
+        return Err(LoadError::NoFreeThreadedHost(path.display().to_string(), libpython.interpreter.display().to_string()));
+    }
     let library = open(&path)?;
     // SAFETY: the library is open; the name ends with NUL.
     let entry = unsafe { libc::dlsym(library, host::ENTRY.as_ptr()) };

@@ -27,10 +27,9 @@ pub(crate) fn start(pool: Pool<'_>, main: Server<'_>) {
     let Some(global) = main.global() else { return };
     server::add_version_component(pool, IMPLEMENTATION);
     for notice in &global.mentions.notices {
-        if notice.is_warning {
-            log::server(main, Level::Warn, &codes::NO_EFFECT_YET.line(&notice.text));
-        } else {
-            log::server(main, Level::Info, &notice.text);
+        match notice.code {
+            Some(code) => log::server(main, code.level, &code.line(&notice.text)),
+            None => log::server(main, Level::Info, &notice.text),
         }
     }
     daemon::start_groups(pool, main, global);

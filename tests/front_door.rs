@@ -101,10 +101,13 @@ fn install_and_uninstall_respect_destdir() {
         names
     };
     make("install");
-    let mut expected = vec!["mod_wsgi.so", "mod_wsgi_python.so", "mod_wsgi_supervisor"];
+    let mut expected = vec!["mod_wsgi.so".to_owned(), "mod_wsgi_python.so".to_owned(), "mod_wsgi_supervisor".to_owned()];
     if Path::new("/etc/apache2/mods-available").exists() {
-        expected.push("wsgi.load");
+        expected.push("wsgi.load".to_owned());
     }
+    // One for each free-threaded Python of this machine.
+    expected.extend(crate::harness::free_threaded_hosts(&release));
+    expected.sort();
     assert_eq!(files(), expected);
     make("uninstall");
     assert_eq!(files(), Vec::<String>::new());

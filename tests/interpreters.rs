@@ -88,7 +88,7 @@ fn a_lock_of_its_own_needs_a_python_that_can() {
 }
 
 fn can_have_own_locks(version: &str) -> bool {
-    version.strip_prefix("3.").and_then(|minor| minor.parse().ok()).is_some_and(|minor: u32| minor >= 13)
+    version.trim_end_matches('t').strip_prefix("3.").and_then(|minor| minor.parse().ok()).is_some_and(|minor: u32| minor >= 13)
 }
 
 #[test]

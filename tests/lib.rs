@@ -45,6 +45,7 @@ mod slow;
 mod start_response;
 mod streams;
 mod syscalls;
+mod threading;
 mod tidy;
 mod timeouts;
 mod waits;

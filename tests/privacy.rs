@@ -140,7 +140,7 @@ fn python_is_where_it_is_needed_only() {
     }
     let maps = std::fs::read_to_string(format!("/proc/{worker}/maps")).expect("the worker runs");
     for library in ["/libapr", "/mod_"] {
-        let is_foreign = |line: &&str| line.contains(library) && line.contains(".so") && !line.contains("mod_wsgi_python.so");
+        let is_foreign = |line: &&str| line.contains(library) && line.contains(".so") && !line.contains("/mod_wsgi_python");
         let foreign: Vec<&str> = maps.lines().filter(is_foreign).collect();
         assert!(foreign.is_empty(), "the worker has something of httpd's: {foreign:?}");
     }

@@ -405,15 +405,14 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_told_once_per_directive() {
         let mut reader = Reader::new();
-        reader.read("WSGIFreeThreading Off");
         reader.line = 7;
-        reader.read("WSGIFreeThreading On");
+        reader.read("WSGITelemetryOptions All");
         reader.line = 8;
-        reader.read("WSGIFreeThreading On");
+        reader.read("WSGITelemetryOptions None");
         reader.read("WSGIVerboseDebugging Off");
         let notices = &reader.global.mentions.notices;
         assert_eq!(notices.len(), 2);
-        assert_eq!(notices[0].text, "WSGIFreeThreading at test.conf:7 is checked and has no effect in this version");
-        assert!(notices[0].is_warning && !notices[1].is_warning);
+        assert!(notices[0].text.starts_with("WSGITelemetryOptions at test.conf:7 is checked and has no effect: "), "{}", notices[0].text);
+        assert_eq!(notices.iter().map(|notice| notice.code.is_some()).collect::<Vec<_>>(), [true, false]);
     }
 }

@@ -6,6 +6,7 @@ use super::expand::Template;
 use super::group::Group;
 use super::value::Network;
 use std::collections::BTreeMap;
+use wire::codes::{self, Code};
 
 /// A file and a line in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,8 +26,8 @@ impl std::fmt::Display for Place {
 /// Something to log at start-up, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// Whether it is a warning; information otherwise.
-    pub(crate) is_warning: bool,
+    /// The code of a warning; without one it is information.
+    pub(crate) code: Option<&'static Code>,
     /// What it is about; a second notice about the same is dropped.
     pub(crate) subject: String,
     /// Where it was written.
@@ -39,19 +40,25 @@ impl Notice {
     /// `subject` is understood and has no effect yet.
     pub(crate) fn not_yet(subject: &str, place: Place) -> Self {
         let text = format!("{subject} at {place} is checked and has no effect in this version");
-        Self { is_warning: true, subject: subject.to_owned(), place, text }
+        Self { code: Some(&codes::NO_EFFECT_YET), subject: subject.to_owned(), place, text }
     }
 
     /// `name` has no effect, for the reason `why`; that is told once of all that is about `subject`.
     pub(crate) fn never(name: &str, subject: &str, why: &str, place: Place) -> Self {
         let text = format!("{name} at {place} is checked and has no effect: {why}");
-        Self { is_warning: true, subject: subject.to_owned(), place, text }
+        Self { code: Some(&codes::NO_EFFECT_YET), subject: subject.to_owned(), place, text }
     }
 
     /// `subject` has no effect because `by` stands in its place.
     pub(crate) fn replaced(subject: &str, by: &str, place: Place) -> Self {
         let text = format!("{subject} at {place} has no effect: {by}");
-        Self { is_warning: false, subject: subject.to_owned(), place, text }
+        Self { code: None, subject: subject.to_owned(), place, text }
+    }
+
+    /// `WSGIFreeThreading` stands in a container for one application group, whose processes have others as well.
+    pub(crate) fn free_threading_of_one(place: Place) -> Self {
+        let text = format!("WSGIFreeThreading at {place} has no effect in a container with 'application-group='");
+        Self { code: Some(&codes::FREE_THREADING_OF_ONE), subject: "WSGIFreeThreading".to_owned(), place, text }
     }
 }
 

@@ -24,6 +24,7 @@ impl Global {
             restrict_stdout: self.interpreter.restrict_stdout.unwrap_or(false),
             restrict_signal: self.interpreter.restrict_signal.unwrap_or(true),
             own_gil: self.interpreter.per_interpreter_gil.unwrap_or(false),
+            free_threading: self.is_free_threading(b""),
             blocks: self.blocks_of(b""),
             destroy_interpreter: self.destroy_interpreter.unwrap_or(true),
             server_metrics: self.server_metrics.unwrap_or(false),
@@ -37,12 +38,23 @@ impl Global {
         self.slow_requests.filter(|seconds| *seconds > 0.0).map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     }
 
-    /// What `<WSGIInterpreterOptions>` says for the processes of the group `name`, the empty name being embedded mode. What has more
-    /// selectors comes later and counts more; among equals the last in the file does.
-    pub(super) fn blocks_of(&self, name: &[u8]) -> Vec<InterpreterBlock> {
+    /// Whether the processes of the group `name` run without Python's lock. What is said of one application group is not meant.
+    pub(super) fn is_free_threading(&self, name: &[u8]) -> bool {
+        let of_process = self.containers_of(name).into_iter().filter(|block| block.application_group.is_none());
+        of_process.filter_map(|block| block.options.free_threading).next_back().or(self.interpreter.free_threading).unwrap_or(false)
+    }
+
+    /// The containers for the processes of the group `name`, the empty name being embedded mode. What has more selectors comes later
+    /// and counts more; among equals the last in the file does.
+    fn containers_of(&self, name: &[u8]) -> Vec<&Block> {
         let mut blocks: Vec<&Block> =
             self.blocks.iter().filter(|block| block.process_group.as_ref().is_none_or(|group| group == name)).collect();
         blocks.sort_by_key(|block| usize::from(block.process_group.is_some()) + usize::from(block.application_group.is_some()));
+        blocks
+    }
+
+    /// What `<WSGIInterpreterOptions>` says for the interpreters of the group `name`, in the order of `containers_of`.
+    pub(super) fn blocks_of(&self, name: &[u8]) -> Vec<InterpreterBlock> {
         let resolve = |block: &Block| InterpreterBlock {
             application_group: block.application_group.clone().map(Octets::from),
             own_gil: block.options.per_interpreter_gil,
@@ -52,7 +64,7 @@ impl Global {
             restrict_stdout: block.options.restrict_stdout,
             restrict_signal: block.options.restrict_signal,
         };
-        blocks.into_iter().map(resolve).collect()
+        self.containers_of(name).into_iter().map(resolve).collect()
     }
 
     /// The scripts that a process of the group `name` loads at its start, in order; the empty name is embedded mode.
@@ -148,6 +160,7 @@ pub(crate) mod tests {
             restrict_stdout: false,
             restrict_signal: true,
             own_gil: false,
+            free_threading: false,
             blocks: Vec::new(),
             destroy_interpreter: true,
             server_metrics: false,
@@ -204,6 +217,31 @@ pub(crate) mod tests {
         assert_eq!(python.interpreter(b"").switch_interval, Some(0.5));
         assert_eq!(python.interpreter(b"x").switch_interval, Some(0.2));
         assert_eq!(global.embedded_python(server()).interpreter(b"").switch_interval, Some(0.1));
+    }
+
+    #[test]
+    fn the_lock_is_the_processs() {
+        let free = |lines: &[&str]| {
+            let mut reader = read(&["WSGIDaemonProcess app"]);
+            for line in lines {
+                reader.read(line);
+                if line.starts_with("WSGI") && reader.global.open_block().is_some() {
+                    reader.global.close_block();
+                }
+            }
+            let global = &reader.global;
+            let of_group = global.groups[0].python(global, server()).free_threading;
+            (global.embedded_python(server()).free_threading, of_group, global.mentions.notices.len())
+        };
+        let container = |selectors: &str| format!("<WSGIInterpreterOptions {selectors}>");
+        let (any, app, embedded) = (container(""), container("process-group=app"), container("process-group=%{GLOBAL}"));
+        assert_eq!(free(&[]), (false, false, 0));
+        assert_eq!(free(&["WSGIFreeThreading On"]), (true, true, 0));
+        assert_eq!(free(&[&app, "WSGIFreeThreading On"]), (false, true, 0));
+        assert_eq!(free(&[&app, "WSGIFreeThreading On", &any, "WSGIFreeThreading Off"]), (false, true, 0));
+        assert_eq!(free(&["WSGIFreeThreading On", &embedded, "WSGIFreeThreading Off"]), (false, true, 0));
+        let one = container("process-group=app application-group=x");
+        assert_eq!(free(&[&one, "WSGIFreeThreading On"]), (false, false, 1), "an application group has no lock of its own to do without");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::config::directives::ServerKey;
 use crate::config::group::Group;
 use crate::config::options::Global;
 use crate::config::settings::group::{FrontSettings, GroupFacts};
-use crate::embedded::interpreter_of;
+use crate::embedded::{interpreter_of, is_free_threaded};
 use crate::server::{beside_us, facts};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -446,6 +446,7 @@ fn remove_stale(prefix: &Path) {
 /// What the group's processes are told.
 fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>, kept: &Running) -> GroupSettings {
     let home = group.python_home(global).map(|home| PathBuf::from(OsStr::from_bytes(home)));
+    let interpreter = interpreter_of(home.as_deref());
     let ours = child::identity();
     group.settings(
         global,
@@ -453,7 +454,8 @@ fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>
             secret: kept.secret,
             direct: kept.direct.clone(),
             peers: vec![ours.map_or_else(|| nix::unistd::geteuid().as_raw(), |(uid, _)| uid)],
-            interpreter: interpreter_of(home.as_deref()).into_os_string().into_vec(),
+            may_do_without_lock: is_free_threaded(&interpreter),
+            interpreter: interpreter.into_os_string().into_vec(),
             host: beside_us("mod_wsgi_python.so").into_os_string().into_vec(),
             server: facts(),
             log_level: server.log_level(),

@@ -30,15 +30,43 @@ pub(crate) enum NotFound {
     },
 }
 
+/// A library that was found.
+#[derive(Debug)]
+pub(crate) struct Libpython {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// The interpreter that it belongs to.
+    pub(crate) interpreter: PathBuf,
+    /// Such as `3.11`, or `3.14t` of a free-threaded one.
+    version: String,
+}
+
+impl Libpython {
+    /// Whether it is of a free-threaded Python, whose objects have another layout.
+    pub(crate) fn is_free_threaded(&self) -> bool {
+        self.version.ends_with('t')
+    }
+
+    /// The file name of the host that was made for it.
+    pub(crate) fn host(&self) -> String {
+        if self.is_free_threaded() { format!("mod_wsgi_python_{}.so", self.version) } else { "mod_wsgi_python.so".to_owned() }
+    }
+}
+
+/// Whether an interpreter is a free-threaded one, as far as its name or that of what it links to tells.
+pub(crate) fn is_free_threaded(interpreter: &Path) -> bool {
+    base_of(interpreter).and_then(|resolved| version_at(&resolved)).is_some_and(|version| version.ends_with('t'))
+}
+
 /// Finds the library by `opens`, which tries one and says whether it could be loaded.
-pub(crate) fn find(home: Option<&Path>, opens: impl Fn(&Path) -> bool) -> Result<PathBuf, NotFound> {
+pub(crate) fn find(home: Option<&Path>, opens: impl Fn(&Path) -> bool) -> Result<Libpython, NotFound> {
     let interpreter = interpreter_of(home);
     let resolved = base_of(&interpreter).ok_or_else(|| NotFound::Interpreter(interpreter.display().to_string()))?;
-    let version = version_of(&resolved).ok_or_else(|| NotFound::Version(resolved.display().to_string()))?;
-    candidates(&resolved, &version)
-        .into_iter()
-        .find(|candidate| opens(candidate))
-        .ok_or_else(|| NotFound::Library { version, interpreter: resolved.display().to_string() })
+    let version = version_at(&resolved).ok_or_else(|| NotFound::Version(resolved.display().to_string()))?;
+    match candidates(&resolved, &version).into_iter().find(|candidate| opens(candidate)) {
+        Some(path) => Ok(Libpython { path, interpreter: resolved, version }),
+        None => Err(NotFound::Library { version, interpreter: resolved.display().to_string() }),
+    }
 }
 
 /// The interpreter that a home names: `bin/python3` in it, or the home itself where that is a file.
@@ -74,6 +102,15 @@ fn version_of(interpreter: &Path) -> Option<String> {
     (is_number(major) && is_number(minor)).then(|| version.to_owned())
 }
 
+/// The version of the interpreter at a path. A free-threaded one has two names, of which one has a `t` at its end.
+fn version_at(interpreter: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let version = version_of(interpreter)?;
+    let file = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    let named = file(&interpreter.with_file_name(format!("python{version}t")));
+    Some(if named.is_some() && named == file(interpreter) { version + "t" } else { version })
+}
+
 fn candidates(interpreter: &Path, version: &str) -> Vec<PathBuf> {
     let name = format!("libpython{version}.so.1.0");
     let prefix = interpreter.parent().and_then(Path::parent);
@@ -92,6 +129,28 @@ mod tests {
         assert_eq!(version_of(Path::new("/opt/bin/python3.14t")).as_deref(), Some("3.14t"));
         assert_eq!(version_of(Path::new("/usr/bin/python3")), None);
         assert_eq!(version_of(Path::new("/usr/bin/python3.11-config")), None);
+    }
+
+    #[test]
+    fn a_free_threaded_python_has_a_host_of_its_own() {
+        let host = |version: &str| {
+            let library = Libpython { path: PathBuf::new(), interpreter: PathBuf::new(), version: version.to_owned() };
+            library.host()
+        };
+        assert_eq!([host("3.11"), host("3.14t")], ["mod_wsgi_python.so", "mod_wsgi_python_3.14t.so"]);
+    }
+
+    #[test]
+    fn either_name_of_a_free_threaded_python_tells() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (plain, threaded) = (folder.path().join("python3.14"), folder.path().join("python3.14t"));
+        std::fs::write(&plain, "").expect("ours");
+        assert_eq!(version_at(&plain).as_deref(), Some("3.14"));
+        std::fs::write(&threaded, "").expect("ours");
+        assert_eq!(version_at(&plain).as_deref(), Some("3.14"), "another installation beside it");
+        std::fs::remove_file(&threaded).expect("ours");
+        std::fs::hard_link(&plain, &threaded).expect("ours");
+        assert_eq!((version_at(&plain).as_deref(), is_free_threaded(&plain)), (Some("3.14t"), true));
     }
 
     #[test]

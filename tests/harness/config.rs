@@ -49,7 +49,7 @@ impl Builder {
             environment: Vec::new(),
             mode,
             side: machine::under_test(),
-            mpm: Mpm::Event,
+            mpm: machine::usual_mpm(),
             modules: BTreeSet::from(["authz_core", "alias", "dir", "mime", "env", "setenvif"]),
             daemon_options: "threads=5".to_owned(),
             log_level: "warn wsgi:info",
@@ -168,7 +168,7 @@ impl Builder {
         self
     }
 
-    /// Runs on another MPM than event.
+    /// Runs on this MPM, whatever the rest of the suite runs on.
     #[must_use]
     pub(crate) fn mpm(mut self, mpm: Mpm) -> Self {
         self.mpm = mpm;
@@ -280,6 +280,10 @@ impl Builder {
         text.push_str("<Directory ${ROOT}/htdocs>\n    Require all granted\n</Directory>\n<Directory ${APPS}>\n    Require all granted\n</Directory>\n");
         if let Some(home) = python::chosen().filter(|_| machine::under_test() == UnderTest::Ours && !self.chooses_python()) {
             text.push_str(&format!("WSGIPythonHome {}\n", home.display()));
+        }
+        // For the whole suite on a free-threaded Python.
+        if std::env::var_os("WSGI_TEST_FREE_THREADING").is_some() && !self.body.contains("WSGIFreeThreading") {
+            text.push_str("WSGIFreeThreading On\n");
         }
         text.push_str(&self.preamble);
         if self.mode == Some(Mode::Daemon) {

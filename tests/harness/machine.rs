@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::place;
+use super::{Mpm, place};
 
 /// Whose module is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,14 @@ pub(crate) fn httpd_modules() -> &'static Path {
     })
 }
 
+/// The MPM that the suite runs on: event, or what `WSGI_TEST_MPM` names.
+pub(crate) fn usual_mpm() -> Mpm {
+    match std::env::var("WSGI_TEST_MPM") {
+        Ok(name) => Mpm::ALL.into_iter().find(|mpm| mpm.name() == name).unwrap_or_else(|| panic!("there is no MPM '{name}'")),
+        Err(_) => Mpm::Event,
+    }
+}
+
 /// The module to load as `wsgi_module`.
 pub(crate) fn wsgi_module() -> &'static Path {
     module_of(under_test())
@@ -107,14 +115,22 @@ fn ours() -> PathBuf {
     let stage = place::shared().join("stage");
     std::fs::create_dir_all(&stage).expect("the folder shared with the server's user is ours");
     place::open_to_all(&stage);
-    for name in ["mod_wsgi.so", "mod_wsgi_python.so", "mod_wsgi_supervisor"] {
-        let from = built.join(name);
+    let files = ["mod_wsgi.so", "mod_wsgi_python.so", "mod_wsgi_supervisor"].map(str::to_owned);
+    for name in files.into_iter().chain(free_threaded_hosts(&built)) {
+        let from = built.join(&name);
         assert!(from.exists(), "{} does not exist: 'make build' first", from.display());
         let fresh = stage.join(format!("{name}.{}", std::process::id()));
         std::fs::copy(&from, &fresh).expect("the built file can be read and the stage written");
-        std::fs::rename(&fresh, stage.join(name)).expect("a rename within a folder");
+        std::fs::rename(&fresh, stage.join(&name)).expect("a rename within a folder");
     }
     stage.join("mod_wsgi.so")
+}
+
+/// The hosts for free-threaded Pythons in a folder, by their names.
+pub(crate) fn free_threaded_hosts(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("mod_wsgi_python_") && name.ends_with("t.so")).collect()
 }
 
 /// Where `make build` leaves the three files: `release` beside the profile of this very test binary, unless `MOD_WSGI_BUILT` names a folder.

@@ -82,6 +82,19 @@ pub(crate) fn another() -> Option<(PathBuf, String)> {
     })
 }
 
+/// A free-threaded Python for which a host was built, and which the server's user can run: its prefix.
+pub(crate) fn free_threaded() -> Option<PathBuf> {
+    let hosts = super::free_threaded_hosts(&super::built());
+    let listed = Command::new(place::checkout().join("scripts/pythons")).current_dir(place::checkout()).output().ok()?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let pythons = chosen().into_iter().map(Path::to_owned).chain(listed.lines().map(PathBuf::from));
+    pythons.filter(|python| python.to_string_lossy().ends_with('t')).find_map(|python| {
+        let version = version(&python)?;
+        let prefix = python.parent()?.parent()?;
+        hosts.contains(&format!("mod_wsgi_python_{version}.so")).then(|| reachable(prefix, &version))
+    })
+}
+
 /// Where Pythons are that did not come with the system, oldest first.
 fn installed_prefixes() -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();

@@ -37,7 +37,16 @@ pub(crate) enum GroupError {
 impl Group {
     /// The group that lives in the main interpreter.
     pub(crate) fn main(main: &Arc<Interpreter>, settings: &HostSettings) -> Result<Self, GroupError> {
-        Self::prepare(Arc::clone(main), settings, &settings.python.interpreter(b""), "main interpreter", "")
+        let mut options = settings.python.interpreter(b"");
+        if settings.python.free_threading && !runtime::is_free_threaded() {
+            let (major, minor) = runtime::version();
+            let what = format!("Python {major}.{minor} {} keeps its lock", process(&settings.mode));
+            settings.log.log(codes::NOT_FREE_THREADED.level, &codes::NOT_FREE_THREADED.line(what));
+        }
+        if runs_without_lock(settings) {
+            drop_interval(settings, &mut options, "main interpreter");
+        }
+        Self::prepare(Arc::clone(main), settings, &options, "main interpreter", "")
     }
 
     /// A group with a sub-interpreter of its own. Creations must not overlap; the calling thread is in no interpreter.
@@ -90,6 +99,17 @@ impl Group {
 
 /// Which lock a sub-interpreter gets, and what of its options goes with that.
 fn gil(settings: &HostSettings, options: &mut InterpreterOptions<'_>, place: &str) -> Gil {
+    if runs_without_lock(settings) {
+        if options.own_gil {
+            let what = format!("{place} has no lock of its own");
+            settings.log.log(codes::NO_GIL_TO_OWN.level, &codes::NO_GIL_TO_OWN.line(what));
+        }
+        if options.interval_is_own {
+            drop_interval(settings, options, place);
+        }
+        options.switch_interval = None;
+        return Gil::Shared;
+    }
     if options.own_gil {
         let (major, minor) = runtime::version();
         if (major, minor) >= Gil::OWN_SINCE {
@@ -105,6 +125,19 @@ fn gil(settings: &HostSettings, options: &mut InterpreterOptions<'_>, place: &st
     }
     options.switch_interval = None;
     Gil::Shared
+}
+
+/// Whether Python runs without its lock in this process.
+fn runs_without_lock(settings: &HostSettings) -> bool {
+    settings.python.free_threading && runtime::is_free_threaded()
+}
+
+/// Says that a switch interval has no effect without a lock.
+fn drop_interval(settings: &HostSettings, options: &mut InterpreterOptions<'_>, place: &str) {
+    if let Some(seconds) = options.switch_interval.take() {
+        let what = format!("the switch interval of {seconds} s is not set for the {place}");
+        settings.log.log(codes::NO_GIL_TO_SWITCH.level, &codes::NO_GIL_TO_SWITCH.line(what));
+    }
 }
 
 /// Octets as text, a character each.

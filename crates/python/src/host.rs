@@ -182,7 +182,7 @@ impl Host {
 
     /// Starts Python in this process: the calling thread becomes its main thread.
     pub(crate) fn start_python(settings: HostSettings) -> Result<&'static Self, HostError> {
-        let Python { home, optimize, dont_write_bytecode, warnings, hash_seed, .. } = &settings.python;
+        let Python { home, optimize, dont_write_bytecode, warnings, hash_seed, free_threading, .. } = &settings.python;
         let location = home.as_ref().map(|home| runtime::Location::of_home(Path::new(OsStr::from_bytes(home))));
         settings.log.log(Level::Info, &format!("Initializing Python runtime {}.", group::process(&settings.mode)));
         let main = runtime::start(&runtime::StartSettings {
@@ -191,6 +191,7 @@ impl Host {
             dont_write_bytecode: *dont_write_bytecode,
             warnings: warnings.clone(),
             hash_seed: hash_seed.clone(),
+            free_threading: *free_threading,
         })?;
         Self::start(main, settings)
     }

@@ -34,6 +34,9 @@ pub(crate) fn arguments(settings: &GroupSettings) -> Result<Vec<CString>, std::f
     if *dont_write_bytecode {
         arguments.push(b"-B".to_vec());
     }
+    if let Some(keeps_lock) = settings.keeps_lock {
+        arguments.extend([b"-X".to_vec(), format!("gil={}", u8::from(keeps_lock)).into_bytes()]);
+    }
     arguments.extend(warnings.iter().map(|warning| format!("-W{warning}").into_bytes()));
     arguments.extend([b"-c".to_vec(), BOOTSTRAP.as_bytes().to_vec(), settings.host.to_vec()]);
     // The worker writes its display-name over its arguments, so these must be as long.
@@ -148,12 +151,19 @@ mod tests {
         settings.host = Octets::from(b"/usr/lib/host.so".to_vec());
         settings.display_name = Some(Octets::from(b"(wsgi:site)".to_vec()));
         settings.python.optimize = 2;
+        settings.keeps_lock = Some(true);
         settings.python.dont_write_bytecode = true;
         settings.python.warnings = vec!["error::UserWarning".to_owned()];
         let arguments = arguments(&settings).expect("no NUL");
         let arguments = words(&arguments);
-        assert_eq!(arguments[..5], ["/venv/bin/python3", "-OO", "-B", "-Werror::UserWarning", "-c"]);
-        assert_eq!(arguments[6..], ["/usr/lib/host.so", "           "]);
+        assert_eq!(arguments[..7], ["/venv/bin/python3", "-OO", "-B", "-X", "gil=1", "-Werror::UserWarning", "-c"]);
+        assert_eq!(arguments[8..], ["/usr/lib/host.so", "           "]);
+    }
+
+    #[test]
+    fn a_python_that_has_no_choice_is_told_nothing_of_its_lock() {
+        let options = arguments(&settings()).expect("no NUL");
+        assert!(!words(&options).contains(&"-X"));
     }
 
     #[test]

@@ -220,6 +220,12 @@ codes! {
         "use Python 3.13 or later, or remove WSGIPerInterpreterGIL";
     SHARED_INTERVAL = 199, Warn, "A switch interval of one application group is not set, because interpreters share their lock.",
         "set WSGIPerInterpreterGIL for the application group, or the interval for the whole process";
+    NOT_FREE_THREADED = 200, Warn, "WSGIFreeThreading has no effect: the Python of the process is not free-threaded.",
+        "let WSGIPythonHome or 'python-home=' name a free-threaded Python, such as python3.14t, or remove WSGIFreeThreading";
+    FREE_THREADING_OF_ONE = 201, Warn, "WSGIFreeThreading has no effect for one application group: the lock is the process's.",
+        "write it outside of containers, or into one without 'application-group='";
+    NO_GIL_TO_OWN = 202, Warn, "WSGIPerInterpreterGIL has no effect: the process has no lock at all (WSGIFreeThreading).", "";
+    NO_GIL_TO_SWITCH = 203, Warn, "A switch interval has no effect: the process has no lock at all (WSGIFreeThreading).", "";
     EVENT_SYSTEM_EXIT = 190, Error, "A callback of an event raised SystemExit, which is ignored.", "";
     NO_CLOSE = 194, Error, "The attribute 'close' of a response could not be looked up.", "";
 }

@@ -43,6 +43,8 @@ pub struct Python {
     pub restrict_signal: bool,
     /// Whether each sub-interpreter has a lock of its own (`WSGIPerInterpreterGIL`).
     pub own_gil: bool,
+    /// Whether a free-threaded Python runs without its global lock (`WSGIFreeThreading`).
+    pub free_threading: bool,
     /// What `<WSGIInterpreterOptions>` says for this process, the more specific later.
     pub blocks: Vec<InterpreterBlock>,
     /// Whether interpreters are ended in order at exit (`WSGIDestroyInterpreter`).
@@ -262,7 +264,9 @@ pub struct GroupSettings {
     pub reload: Reload,
     /// The interpreter to execute: an absolute path.
     pub interpreter: Octets,
-    /// Where `mod_wsgi_python.so` is: an absolute path.
+    /// Whether the interpreter is told to keep its lock, or to do without; `None` where it is not free-threaded and has no choice.
+    pub keeps_lock: Option<bool>,
+    /// Where `mod_wsgi_python.so` is: an absolute path. The host for a free-threaded Python lies beside it.
     pub host: Octets,
     /// Python's own settings.
     pub python: Python,

@@ -2,7 +2,7 @@
 
 use super::{Apply, Context, Definition, DirectiveError, Effect, Site};
 use crate::config::expand::Template;
-use crate::config::options::{Block, Global};
+use crate::config::options::{Block, Global, Notice};
 use crate::config::value::{self, Arguments, text};
 
 pub(super) const INTERPRETER_OPTIONS: Definition = Definition {
@@ -41,8 +41,8 @@ pub(super) const FREE_THREADING: Definition = Definition {
     name: c"WSGIFreeThreading",
     context: Context::GlobalOrBlock,
     help: c"Run a free-threaded Python without its global lock.",
-    effect: Effect::NotYet(5),
-    apply: Apply::Global(|site, raw, global| set(site, raw, &mut global.interpreter_options().free_threading)),
+    effect: Effect::Works,
+    apply: Apply::Global(free_threading),
 };
 
 pub(super) const RESTRICT_STDIN: Definition = Definition {
@@ -71,6 +71,15 @@ pub(super) const RESTRICT_SIGNAL: Definition = Definition {
 
 fn set(site: &Site<'_>, raw: &[u8], option: &mut Option<bool>) -> Result<(), DirectiveError> {
     *option = Some(site.flag(raw)?);
+    Ok(())
+}
+
+/// A process has the lock or has not: what is said of one of its application groups is understood, and without effect.
+fn free_threading(site: &Site<'_>, raw: &[u8], global: &mut Global) -> Result<(), DirectiveError> {
+    set(site, raw, &mut global.interpreter_options().free_threading)?;
+    if global.open_block().is_some_and(|block| block.application_group.is_some()) {
+        global.mentions.note(Notice::free_threading_of_one(site.place()));
+    }
     Ok(())
 }
 

@@ -77,6 +77,6 @@ mod tests {
         assert_eq!(reader.global.socket_rotation, Some(false));
         assert!(reader.error("WSGIAcceptMutex spin").starts_with("Accept mutex lock mechanism 'spin' is invalid. Valid accept mutex"));
         assert!(reader.error("WSGISocketRotation 1").contains("must be one of: Off | On"));
-        assert!(reader.global.mentions.notices.iter().all(|notice| !notice.is_warning));
+        assert!(reader.global.mentions.notices.iter().all(|notice| notice.code.is_none()));
     }
 }

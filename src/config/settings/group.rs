@@ -16,6 +16,8 @@ pub(crate) struct GroupFacts {
     pub(crate) direct: Vec<u8>,
     /// The interpreter to execute, an absolute path: what [`Group::python_home`] leads to.
     pub(crate) interpreter: Vec<u8>,
+    /// Whether that is a free-threaded Python, which may run without its lock.
+    pub(crate) may_do_without_lock: bool,
     /// Where the host's library is.
     pub(crate) host: Vec<u8>,
     /// About the server.
@@ -103,6 +105,7 @@ impl Group {
             timeouts: self.timeouts(facts.timeout),
             reload: options.reload.unwrap_or(Reload::Switch),
             interpreter: Octets::from(facts.interpreter),
+            keeps_lock: facts.may_do_without_lock.then(|| !global.is_free_threading(self.name.as_bytes())),
             host: Octets::from(facts.host),
             python: self.python(global, facts.server),
             imports: self.imports(global),
@@ -172,6 +175,7 @@ impl Group {
         }
         Python {
             blocks,
+            free_threading: global.is_free_threading(self.name.as_bytes()),
             home: self.python_home(global).map(|home| Octets::from(home.to_vec())),
             path: path.into_iter().map(Octets::from).collect(),
             eggs: options.python_eggs.clone().map(Octets::from),
@@ -203,6 +207,7 @@ mod tests {
             peers: vec![33],
             direct: b"mod_wsgi.1.1".to_vec(),
             interpreter: b"/usr/bin/python3".to_vec(),
+            may_do_without_lock: false,
             host: b"/lib/mod_wsgi_python.so".to_vec(),
             server: server(),
             log_level: 4,

@@ -20,6 +20,10 @@ def tell(thread, frame):
 
 
 lines = []
-for thread, frame in sys._current_frames().items():
-    if thread == only if only is not None else thread != threading.get_ident():
-        lines.extend(tell(thread, frame))
+if getattr(sys, "_is_gil_enabled", lambda: True)():
+    for thread, frame in sys._current_frames().items():
+        if thread == only if only is not None else thread != threading.get_ident():
+            lines.extend(tell(thread, frame))
+else:
+    # The frames of threads that go on meanwhile may not be looked at.
+    lines.append("The stacks of other threads cannot be told while Python runs without its lock (WSGIFreeThreading).")

@@ -58,6 +58,7 @@ impl Exception {
     }
 
     /// Takes the exception that is set, if one is.
+    #[cfg_attr(Py_GIL_DISABLED, expect(deprecated, reason = "what replaces them is younger than 3.10"))]
     pub(super) fn take(py: Attached<'_>) -> Option<Self> {
         let (mut class, mut value, mut traceback) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: Fetch gives three references or nulls, Normalize makes them an instance with its class, both of which every
@@ -93,6 +94,7 @@ impl Exception {
     }
 
     /// Sets the exception, for CPython to raise.
+    #[cfg_attr(Py_GIL_DISABLED, expect(deprecated, reason = "what replaces them is younger than 3.10"))]
     pub(super) fn restore(self, _py: Attached<'_>) {
         let value = self.0.into_ptr();
         // SAFETY: `value` is a live exception instance, and PyErr_Restore takes the three references.

@@ -6,7 +6,7 @@ use super::class::guard;
 use super::ffi;
 use std::ptr;
 
-/// A static that CPython writes to, under its own lock.
+/// A static that CPython writes to when it imports the module.
 #[repr(transparent)]
 struct Static<T>(std::cell::UnsafeCell<T>);
 
@@ -43,7 +43,11 @@ static MODULE: Static<ffi::PyModuleDef> = Static(std::cell::UnsafeCell::new(ffi:
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn PyInit_mod_wsgi_python() -> *mut ffi::PyObject {
     // SAFETY: the definition is static, and CPython is inside an interpreter when it imports.
-    unsafe { ffi::PyModule_Create2(MODULE.0.get(), ffi::PYTHON_ABI_VERSION) }
+    unsafe {
+        let module = ffi::PyModule_Create2(MODULE.0.get(), ffi::PYTHON_ABI_VERSION);
+        ffi::needs_no_lock(module);
+        module
+    }
 }
 
 /// `mod_wsgi_python.run()`: is a worker until it is to end, and returns the exit status.

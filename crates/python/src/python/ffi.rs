@@ -1,7 +1,8 @@
 //! What is called of CPython: the stable ABI by its names, and the rest by lookup.
 //!
 //! One file serves every CPython from 3.10 on, so a symbol that some version lacks must not be bound when the file is loaded.
-//! See <https://docs.python.org/3/c-api/stable.html>.
+//! See <https://docs.python.org/3/c-api/stable.html>. A free-threaded CPython has another layout of objects, and no stable ABI before
+//! 3.15: for each such version the crate is compiled once more (`cfg(Py_GIL_DISABLED)`), and uses what only that ABI has.
 
 pub(super) use pyo3_ffi::*;
 
@@ -102,6 +103,52 @@ looked_up! {
     interpreter_thread_head = c"PyInterpreterState_ThreadHead": fn(*mut PyInterpreterState) -> *mut PyThreadState;
     /// Not of the stable ABI, exported by every version.
     thread_state_next = c"PyThreadState_Next": fn(*mut PyThreadState) -> *mut PyThreadState;
+}
+
+/// Whether this host was compiled for a free-threaded CPython. Whether that runs without its lock is another question.
+pub(super) const FREE_THREADED: bool = cfg!(Py_GIL_DISABLED);
+
+/// A new reference to an item of a dict; null with an exception on failure, without one when it is not there.
+///
+/// # Safety
+///
+/// Both are live objects, and a thread state of the calling thread is current.
+#[cfg(not(Py_GIL_DISABLED))]
+pub(super) unsafe fn dict_item(dict: *mut PyObject, key: *mut PyObject) -> *mut PyObject {
+    // SAFETY: by this function's contract; nobody else can take the borrowed reference away before it is ours.
+    unsafe {
+        let item = PyDict_GetItemWithError(dict, key);
+        Py_XINCREF(item);
+        item
+    }
+}
+
+/// A new reference to an item of a dict; null with an exception on failure, without one when it is not there.
+///
+/// # Safety
+///
+/// Both are live objects, and a thread state of the calling thread is current.
+#[cfg(Py_GIL_DISABLED)]
+pub(super) unsafe fn dict_item(dict: *mut PyObject, key: *mut PyObject) -> *mut PyObject {
+    let mut item = std::ptr::null_mut();
+    // SAFETY: by this function's contract; the item is written before the call returns, null where there is none.
+    unsafe { PyDict_GetItemRef(dict, key, &raw mut item) };
+    item
+}
+
+/// Says that a module needs no lock, where that is a question: otherwise its import would switch the lock on.
+///
+/// # Safety
+///
+/// `module` is null or a live module, and a thread state of the calling thread is current.
+pub(super) unsafe fn needs_no_lock(module: *mut PyObject) {
+    #[cfg(Py_GIL_DISABLED)]
+    if !module.is_null() {
+        // SAFETY: by this function's contract. It fails only for what is no module.
+        unsafe { PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED) };
+    }
+    #[cfg(not(Py_GIL_DISABLED))]
+    let _ = module;
 }
 
 /// Whether a thread state of the calling thread is current.

@@ -20,7 +20,8 @@ use std::ptr::{self, NonNull};
 #[repr(transparent)]
 pub(crate) struct Object(NonNull<ffi::PyObject>);
 
-// SAFETY: by its invariant a reference is only used under its interpreter's lock, on whichever thread.
+// SAFETY: by its invariant a reference is only used by a thread that has entered its interpreter, whichever that is; there CPython
+// counts references, under its lock or without one.
 unsafe impl Send for Object {}
 // SAFETY: as above.
 unsafe impl Sync for Object {}
@@ -310,9 +311,10 @@ impl Object {
 
     /// An item of a dict.
     pub(crate) fn dict_get(&self, py: Attached<'_>, key: &Self) -> Result<Option<Self>, Exception> {
-        // SAFETY: both are live; a borrowed reference comes back, which we take before anything else runs.
-        match unsafe { Self::from_borrowed(py, ffi::PyDict_GetItemWithError(self.as_ptr(), key.as_ptr())) } {
-            Some(value) => Ok(Some(value)),
+        // SAFETY: both are live, and a new reference comes back, or null with or without an exception.
+        match NonNull::new(unsafe { ffi::dict_item(self.as_ptr(), key.as_ptr()) }) {
+            // INVARIANT: the reference is ours now.
+            Some(value) => Ok(Some(Self(value))),
             None => Exception::take(py).map_or(Ok(None), Err),
         }
     }
@@ -323,7 +325,11 @@ impl Object {
             return Ok(());
         }
         // SAFETY: both are live.
-        done(py, unsafe { ffi::PyDict_DelItem(self.as_ptr(), key.as_ptr()) })
+        match done(py, unsafe { ffi::PyDict_DelItem(self.as_ptr(), key.as_ptr()) }) {
+            // Another thread may have been faster.
+            Err(_) if self.dict_get(py, key)?.is_none() => Ok(()),
+            done => done,
+        }
     }
 
     /// A copy of a dict.
@@ -347,10 +353,13 @@ impl Object {
     /// The items of a list or tuple as they are now; `None` for anything else.
     pub(crate) fn items(&self, py: Attached<'_>) -> Option<Vec<Self>> {
         // SAFETY: the object is live and of the type that each function wants; borrowed references are taken at once, and nothing of
-        // Python runs in between that could change the list.
+        // Python runs in between that could change the list: where other threads could, the items are those of a copy.
         unsafe {
             let raw = self.as_ptr();
             if ffi::PyList_Check(raw) != 0 {
+                if ffi::FREE_THREADED {
+                    return Self::from_new(py, ffi::PyList_AsTuple(raw)).ok()?.items(py);
+                }
                 return Some((0..ffi::PyList_Size(raw)).filter_map(|i| Self::from_borrowed(py, ffi::PyList_GetItem(raw, i))).collect());
             }
             if ffi::PyTuple_Check(raw) != 0 {

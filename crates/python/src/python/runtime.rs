@@ -26,6 +26,8 @@ pub(crate) struct StartSettings {
     pub(crate) warnings: Vec<String>,
     /// `random`, a number, or unset.
     pub(crate) hash_seed: Option<String>,
+    /// Whether a free-threaded CPython runs without its lock.
+    pub(crate) free_threading: bool,
 }
 
 /// Where Python's library is looked for.
@@ -79,6 +81,11 @@ pub(crate) fn version() -> (u32, u32) {
         let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
         (numbers.next().unwrap_or(3), numbers.next().unwrap_or(10))
     })
+}
+
+/// Whether this is the host for a free-threaded CPython, which may run with its lock nevertheless.
+pub(crate) fn is_free_threaded() -> bool {
+    ffi::FREE_THREADED
 }
 
 /// Adopts the running CPython of a process that has imported us: the calling thread is inside the main interpreter.
@@ -136,6 +143,9 @@ fn start_by_config(settings: &StartSettings) -> Result<(), StartError> {
     ];
     if locale_is_c() {
         numbers.push((c"utf8_mode", 1));
+    }
+    if is_free_threaded() {
+        numbers.push((c"enable_gil", i64::from(!settings.free_threading)));
     }
     if settings.optimize > 0 {
         numbers.push((c"optimization_level", i64::from(settings.optimize)));

@@ -162,14 +162,14 @@ impl Template {
 
     /// A name as a key of dicts and of attributes. It is kept for the next request.
     pub(crate) fn key(&self, py: Attached<'_>, name: &[u8]) -> Result<Object, Exception> {
-        // Under the lock no code of the application's runs, which could come here again.
-        let mut names = self.names.lock();
-        if let Some(key) = names.get(name) {
+        if let Some(key) = self.names.lock().get(name) {
             return Ok(key.clone_ref(py));
         }
+        // Python is not called under the lock, for which others wait in the interpreter.
         let key = py.latin1_key(name)?;
+        let mut names = self.names.lock();
         if names.len() < NAMES && name.len() <= NAME_LENGTH {
-            names.insert(name.into(), key.clone_ref(py));
+            names.entry(name.into()).or_insert_with(|| key.clone_ref(py));
         }
         Ok(key)
     }

@@ -73,8 +73,11 @@ impl Method for Close {
 
     fn call(py: Attached<'_>, this: This<'_, FileWrapper>, arguments: &[Object]) -> Result<Object, Exception> {
         arguments::count(py, "close", arguments, 0, 0)?;
-        if let Some(file) = this.file(py) {
-            this.0.lock().closed = true;
+        let file = {
+            let mut inner = this.0.lock();
+            (!std::mem::replace(&mut inner.closed, true)).then(|| inner.file.clone_ref(py))
+        };
+        if let Some(file) = file {
             // A file that cannot be closed, or has no close(), is the application's affair.
             drop(file.call_method(py, c"close", &[]));
         }

@@ -168,29 +168,31 @@ impl Response {
         if self.request.is_over() {
             return Err(Unsent::Over);
         }
-        let mut head = {
+        // In one step, so that of several threads that send one takes the head; what needs Python is done outside of the lock.
+        let taken = {
             let mut progress = self.progress.lock();
             if progress.sent {
                 return Ok(None);
             }
-            let Some(head) = progress.head.take() else {
-                let text = "start_response() must be called before response content is produced";
-                return Err(Exception::runtime_error(py, text).into());
-            };
-            head
+            let announced = progress.head.as_ref().map(Head::content_length).transpose();
+            announced.map(|announced| {
+                let head = progress.head.take()?;
+                let bodiless = header::has_no_body(head.status);
+                let announced = announced.flatten();
+                progress.sent = true;
+                progress.bodiless = bodiless || (self.head_only && !self.body_shown);
+                progress.remaining = announced.or(length);
+                Some((head, length.filter(|_| announced.is_none() && !bodiless)))
+            })
         };
-        let announced = match head.content_length() {
-            Ok(announced) => announced,
-            Err(text) => return Err(Exception::value_error(py, &text).into()),
+        let taken = taken.map_err(|text| Exception::value_error(py, &text))?;
+        let Some((mut head, missing)) = taken else {
+            let text = "start_response() must be called before response content is produced";
+            return Err(Exception::runtime_error(py, text).into());
         };
-        let bodiless = header::has_no_body(head.status);
-        if let (None, Some(length), false) = (announced, length, bodiless) {
+        if let Some(length) = missing {
             head.set_content_length(length);
         }
-        let mut progress = self.progress.lock();
-        progress.sent = true;
-        progress.bodiless = bodiless || (self.head_only && !self.body_shown);
-        progress.remaining = announced.or(length);
         Ok(Some(head))
     }
 

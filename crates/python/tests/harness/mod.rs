@@ -292,6 +292,7 @@ fn settings(folder: &Path) -> Python {
         restrict_stdout: false,
         restrict_signal: true,
         own_gil: false,
+        free_threading: false,
         blocks: Vec::new(),
         destroy_interpreter: true,
         server_metrics: true,
