@@ -25,6 +25,8 @@ BENCH := $(abspath .build/bench)
 FREE_THREADED ?=
 # The hosts for free-threaded Pythons that were built.
 FREE_THREADED_HOSTS = $(notdir $(wildcard $(RELEASE)/mod_wsgi_python_*t.so))
+# Newer Debians whose Pythons make pythons gets.
+DEBIANS ?= trixie sid
 # Such as --rounds 5 --seconds 4 --mpm prefork --only hello, or --parts where --mode daemon
 BENCHFLAGS ?=
 # Tests mostly wait for their own httpd, so more of them than processors may run side by side.
@@ -56,6 +58,13 @@ run: build ## Start httpd with a demonstration on PORT (8000); Ctrl-C stops it
 test: build ## Run all tests: unit tests of every crate, then the suite against a real httpd
 	@scripts/packages run test
 	MOD_WSGI_BUILT=$(abspath $(RELEASE)) $(CARGO) test --workspace --no-fail-fast -- --test-threads $(TEST_THREADS)
+
+.PHONY: pythons
+pythons: ## Get the Pythons that make matrix would lack: a free-threaded one, and as root those of newer Debians
+	@scripts/packages pythons
+	@scripts/pythons | grep -q 't$$' || scripts/free-threaded .build/pythons/3.14t
+	@if [[ $$(id -u) -eq 0 ]]; then for suite in $(DEBIANS); do scripts/debian-root $$suite .build/roots/$$suite; done; fi
+	@scripts/pythons; ls -1 .build/roots/*/usr/bin/python3.1[0-9] 2>/dev/null || true
 
 .PHONY: matrix
 matrix: build ## Run the suite on each Python of this machine from 3.10 on (PYTHONS= names interpreters), with one and the same build

@@ -28,7 +28,7 @@ fn a_group_grows_when_requests_wait() {
 #[test]
 fn a_worker_near_its_memory_limit_is_replaced_before_anything_fails() {
     only_ours!("a daemon process at its memory-limit answers every request with 500");
-    let script = "import os\nkept = []\ndef application(environ, start_response):\n    kept.append(bytearray(20 << 20))\n    \
+    let script = "import os\nkept = []\ndef application(environ, start_response):\n    kept.append(bytearray(8 << 20))\n    \
                   start_response('200 OK', [])\n    return [str(os.getpid()).encode()]\n";
     let httpd = Httpd::new(Mode::Daemon)
         .daemon_options("threads=2 memory-limit=300000000")

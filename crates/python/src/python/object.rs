@@ -399,6 +399,10 @@ impl Object {
         unsafe {
             let raw = self.as_ptr();
             let item = if ffi::PyList_CheckExact(raw) != 0 && ffi::PyList_Size(raw) == 1 {
+                if ffi::FREE_THREADED {
+                    // Another thread may take it out meanwhile.
+                    return self.items(py).and_then(|mut items| if items.len() == 1 { items.pop() } else { None });
+                }
                 ffi::PyList_GetItem(raw, 0)
             } else if ffi::PyTuple_CheckExact(raw) != 0 && ffi::PyTuple_Size(raw) == 1 {
                 ffi::PyTuple_GetItem(raw, 0)
