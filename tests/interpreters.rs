@@ -23,6 +23,9 @@ fn server(mode: Mode) -> Builder {
 
 #[test]
 fn a_container_is_for_some_interpreters() {
+    if python::runs_without_lock() {
+        return;
+    }
     for mode in Mode::ALL {
         let group = if mode == Mode::Daemon { "test" } else { "%{GLOBAL}" };
         let httpd = server(mode)
@@ -57,6 +60,9 @@ fn only_options_of_interpreters_stand_in_a_container() {
 
 #[test]
 fn an_interval_belongs_to_the_lock() {
+    if python::runs_without_lock() {
+        return;
+    }
     let httpd = server(Mode::Daemon)
         .config(
             "<WSGIInterpreterOptions application-group=one>\nWSGISwitchInterval 0.5\n</WSGIInterpreterOptions>\nWSGISwitchInterval 0.125",
@@ -69,6 +75,9 @@ fn an_interval_belongs_to_the_lock() {
 
 #[test]
 fn the_interval_of_a_group_counts_more_than_that_of_the_server() {
+    if python::runs_without_lock() {
+        return;
+    }
     let httpd = server(Mode::Daemon).daemon_options("threads=2 switch-interval=0.25").config("WSGISwitchInterval 0.125").start();
     assert_eq!(httpd.get("/main").text(), "free 0.250 ");
     if !differs!("a new sub-interpreter sets the server's switch interval over the group's") {

@@ -22,6 +22,9 @@ fn server(mode: Mode) -> Option<Builder> {
 
 #[test]
 fn a_free_threaded_python_keeps_its_lock_unless_told() {
+    if python::runs_without_lock() {
+        return;
+    }
     only_ours!("mod_wsgi runs on the Python that it was built for");
     for mode in Mode::ALL {
         for (directive, locked) in [("", "True"), ("WSGIFreeThreading Off", "True"), ("WSGIFreeThreading On", "False")] {
@@ -35,6 +38,9 @@ fn a_free_threaded_python_keeps_its_lock_unless_told() {
 
 #[test]
 fn each_process_group_has_its_lock_or_has_none() {
+    if python::runs_without_lock() {
+        return;
+    }
     only_ours!("mod_wsgi runs on the Python that it was built for");
     let Some(server) = server(Mode::Daemon) else { return };
     let httpd = server

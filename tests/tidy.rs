@@ -109,3 +109,19 @@ fn every_application_is_used() {
     };
     expect_none(&files(".wsgi").into_iter().filter_map(unused).collect::<Vec<_>>());
 }
+
+#[test]
+fn every_directive_and_option_is_tried_in_an_httpd() {
+    // What is refused or has no effect is tried where the grammar is (tests/grammar.rs), which holds every name.
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/directives.md")).expect("the page is there");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let works = |(name, rest): &(&str, &str)| (name.contains("WSGI") || name.ends_with('=')) && rest.split(" | ").any(|cell| cell == "yes");
+    let tests: String = files(".rs")
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("tests") && !path.ends_with("grammar.rs") && !path.ends_with("configtest.rs"))
+        .map(|(_, text)| text)
+        .collect();
+    let used = |name: &str| [" ", "\"", "\n", "n", "<", "'"].iter().any(|before| tests.contains(&format!("{before}{name}")));
+    let missing = rows.filter(works).map(|(name, _)| name.trim_matches(['<', '>'])).filter(|name| !used(name)).map(str::to_owned);
+    expect_none(&missing.collect::<Vec<_>>());
+}

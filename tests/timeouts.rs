@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Builder, Client, Httpd, Load, Mode, Process, Request, Response, wait_until};
+use crate::harness::{Builder, Client, Httpd, Load, Mode, Process, Request, Response, python, wait_until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,6 +32,9 @@ fn wait_for_another(httpd: &Httpd, pid: &str) {
 
 #[test]
 fn an_interrupted_request_is_a_504_and_the_process_lives() {
+    if python::runs_without_lock() {
+        return;
+    }
     let httpd = with("threads=15 request-timeout=1 interrupt-timeout=10").start();
     let pid = httpd.get("/").text();
     let (answer, took) = timed(&httpd, "/?spin=60");
@@ -71,6 +74,9 @@ fn request_timeout_alone_answers_and_replaces() {
 
 #[test]
 fn a_deadlock_costs_its_requests_and_another_process_serves() {
+    if python::runs_without_lock() {
+        return;
+    }
     let httpd = with("threads=5 deadlock-timeout=2").allow_log("WSGI0325").allow_log("WSGI0146").allow_log("WSGI0147").start();
     let pid = httpd.get("/").text();
     let (answer, took) = timed(&httpd, "/?lock=60");
@@ -120,6 +126,9 @@ fn nothing_fails_when_processes_are_replaced_after_their_time() {
 
 #[test]
 fn an_application_that_does_not_load_in_time_is_tried_again() {
+    if python::runs_without_lock() {
+        return;
+    }
     let httpd = Httpd::new(Mode::Daemon)
         .daemon_options("threads=2 startup-timeout=1 shutdown-timeout=1")
         .allow_log("WSGI0307")
@@ -139,6 +148,9 @@ fn an_application_that_does_not_load_in_time_is_tried_again() {
 
 #[test]
 fn a_slow_request_is_told_once_and_answered() {
+    if python::runs_without_lock() {
+        return;
+    }
     only_ours!("there is no slow-request");
     let httpd = with("threads=5 slow-request=1").start();
     assert_eq!(httpd.get("/?sleep=1.7").status, 200);

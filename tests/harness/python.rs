@@ -28,6 +28,16 @@ pub(crate) fn chosen() -> Option<&'static Path> {
     chosen.as_deref()
 }
 
+/// Whether the whole suite runs without the lock of a free-threaded Python: ends a test that is about the lock, or about what only
+/// Python with its lock can tell.
+pub(crate) fn runs_without_lock() -> bool {
+    let without = std::env::var_os("WSGI_TEST_FREE_THREADING").is_some();
+    if without {
+        super::not_on_this_machine("Python has no lock");
+    }
+    without
+}
+
 /// A virtual environment with these packages, made once and kept for later runs, where the server's user can reach it.
 pub(crate) fn venv(name: &str, packages: &[&str]) -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());

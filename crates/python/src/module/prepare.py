@@ -4,6 +4,7 @@ Executed once per interpreter, with these globals: `mod_wsgi` (the module), `set
 the error log), `write_log(level, text)` and `add_site_failed(directory, error)`.
 """
 
+import atexit
 import os
 import site
 import sys
@@ -15,7 +16,11 @@ ERROR, WARNING, INFO, DEBUG = 3, 4, 6, 7
 def set_streams():
     """Send standard error and output to the error log; take away what is restricted."""
     sys.stderr = stderr
-    sys.stdout = Restricted("sys.stdout") if settings["restrict_stdout"] else stdout
+    sys.stdout = stdout
+    if settings["restrict_stdout"]:
+        # Python flushes its streams at its end, after the functions of atexit, of which the first comes last.
+        atexit.register(setattr, sys, "stdout", stdout)
+        sys.stdout = Restricted("sys.stdout")
     if settings["restrict_stdin"]:
         sys.stdin = Restricted("sys.stdin")
 
