@@ -193,7 +193,10 @@ enum Work<'r> {
 struct Served<'r> {
     response: Response<'r>,
     input: Brigade<'r>,
+    /// Whether the body has been read to its end.
     ended: bool,
+    /// Whether httpd has answered in the application's place, because of what the client has sent.
+    answered: bool,
 }
 
 thread_local! {
@@ -210,12 +213,13 @@ pub(crate) fn serve(request: &mut Request<'_>, head: &RequestHead<'_>, options: 
     let head = head.encode_onto(Vec::with_capacity(4096));
     let (response, input) = (Response::new(request, options), request.brigade());
     response.begun_by(Times { pid: crate::server::pid(), begun: sys::clock::epoch_micros() });
-    let mut lent = Lent { request, work: Work::Serve(Served { response, input, ended: false }) };
+    let mut lent = Lent { request, work: Work::Serve(Served { response, input, ended: false, answered: false }) };
     let pointer: RequestPointer = (&raw mut lent).cast();
     // SAFETY: the pointer and the octets are valid until the call returns, and nothing else uses `lent` meanwhile.
     let outcome: Outcome = unsafe { (table.serve)(pointer, head.as_ptr(), head.len()) };
-    let Lent { request, work: Work::Serve(Served { response, .. }) } = lent else { return Ok(Status::INTERNAL_SERVER_ERROR) };
+    let Lent { request, work: Work::Serve(Served { response, answered, .. }) } = lent else { return Ok(Status::INTERNAL_SERVER_ERROR) };
     Ok(match outcome {
+        _ if answered => Status::OK,
         host::OUTCOME_DONE => response.end(request),
         host::OUTCOME_CLIENT_GONE => {
             request.close_after();
@@ -290,6 +294,7 @@ unsafe extern "C" fn read(pointer: RequestPointer, buffer: *mut u8, length: usiz
                 }
                 Err(error) => {
                     request.close_after();
+                    served.answered |= error.is_answered();
                     let reason = std::slice::from_raw_parts_mut(reason.cast::<u8>(), reason_length);
                     write_reason(reason, &error.text);
                     -1
@@ -332,6 +337,9 @@ unsafe extern "C" fn send(pointer: RequestPointer, octets: *const u8, length: us
     unsafe {
         with(pointer, 2, |request, served| {
             let octets = if length == 0 { &[][..] } else { std::slice::from_raw_parts(octets, length) };
+            if served.answered {
+                return told(Err(PassError::ClientGone));
+            }
             told(served.response.write(request, octets, flush != 0))
         })
     }
@@ -341,6 +349,7 @@ unsafe extern "C" fn send_file(pointer: RequestPointer, fd: c_int, offset: u64, 
     // SAFETY: as in `send_head`; the descriptor is the host's and open for the call.
     unsafe {
         with(pointer, 2, |request, served| match BorrowedFd::borrow_raw(fd).try_clone_to_owned() {
+            Ok(_) if served.answered => told(Err(PassError::ClientGone)),
             Ok(file) => told(served.response.write_file(request, file, offset, length)),
             Err(_) => 2,
         })

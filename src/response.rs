@@ -102,7 +102,8 @@ impl<'r> Response<'r> {
             self.state = State::Redirected(pair.value.to_vec());
             return;
         }
-        let overridden = self.options.error_override && head.status >= 400;
+        // Of other codes httpd has no page.
+        let overridden = self.options.error_override && (400..600).contains(&head.status);
         for pair in &head.headers {
             if pair.name.eq_ignore_ascii_case(b"WWW-Authenticate") {
                 // Also on httpd's own page for 401, or the client would not know how to authenticate.

@@ -60,6 +60,19 @@ fn nothing_that_is_written_can_fail_or_forge() {
 }
 
 #[test]
+fn odd_octets_are_shown_and_nothing_is_lost() {
+    only_ours!("what follows a NUL is lost, octets pass unseen, and print() raises when wsgi.errors was closed");
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode).app("logging.wsgi").allow_log("said at import").allow_log("] odd").start();
+        assert_eq!(httpd.get("/odd").text(), "done", "{mode:?}");
+        let log = httpd.log();
+        assert!(log.wait_for("] odd null").ends_with("\\x00behind"), "{mode:?}");
+        assert!(log.wait_for("] odd octets").ends_with("\\xef\\xbf\\xbd"), "{mode:?}: the replacement character");
+        assert!(log.wait_for("] odd after").ends_with("closing"), "{mode:?}");
+    }
+}
+
+#[test]
 fn the_stream_says_what_it_is() {
     for mode in Mode::ALL {
         let httpd = Httpd::new(mode).app("logging.wsgi").expect_log("said at import").start();

@@ -68,6 +68,13 @@ pub(crate) struct ReadError {
     pub(crate) client_gone: bool,
 }
 
+impl ReadError {
+    /// Whether a filter of httpd's has answered the client, with what is wrong with its message: then nothing may follow.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.status == ffi::AP_FILTER_ERROR
+    }
+}
+
 impl<'r> Brigade<'r> {
     /// An empty brigade.
     pub(super) fn new(request: &Request<'r>) -> Self {

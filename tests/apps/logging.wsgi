@@ -40,6 +40,11 @@ def application(environ, start_response):
         thread.join()
     elif name == "surrogate":
         errors.write("bad \udc80 end\n")
+    elif name == "odd":
+        errors.write("odd null \0behind\n")
+        errors.buffer.write(b"odd octets \xff\n")
+        errors.close()
+        print("odd after closing")
     elif name == "forge":
         errors.write("innocent\r[Sun Nov 01 00:00:00 2026] [core:emerg] forged\n")
     elif name == "keep":

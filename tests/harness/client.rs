@@ -77,6 +77,13 @@ impl Request {
         self
     }
 
+    /// For another target.
+    #[must_use]
+    pub(crate) fn to(mut self, target: &str) -> Self {
+        target.clone_into(&mut self.target);
+        self
+    }
+
     /// As HTTP/1.0.
     #[must_use]
     pub(crate) fn old(mut self) -> Self {

@@ -13,6 +13,7 @@ mod machine;
 mod place;
 mod processes;
 pub(crate) mod python;
+mod tls;
 
 pub(crate) use client::{Client, Request, Response};
 pub(crate) use config::Builder;
