@@ -120,6 +120,26 @@ fn judge(differences: &[Difference]) {
     }
 }
 
+#[test]
+fn each_difference_has_a_test_of_its_own() {
+    for known in differences::KNOWN {
+        assert!(is_a_test(known.test), "there is no test {}, which is to show: {}", known.test, known.reason);
+    }
+    let page = include_str!("../docs/modes.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.contains("| Test |"));
+    for row in rows {
+        let tests: Vec<&str> = row.rsplit('|').nth(1).unwrap_or("").split('`').filter(|word| word.contains("::")).collect();
+        assert!(!tests.is_empty() && tests.iter().all(|test| is_a_test(test)), "docs/modes.md names no test of its own: {row}");
+    }
+}
+
+/// Whether `FILE::TEST` is in the suite.
+fn is_a_test(name: &str) -> bool {
+    let (file, name) = name.split_once("::").expect("FILE::TEST");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file).with_extension("rs");
+    std::fs::read_to_string(path).unwrap_or_default().contains(&format!("#[test]\nfn {name}()"))
+}
+
 /// The lines that only one of them has: theirs with `-`, ours with `+`.
 fn changes(theirs: &[String], ours: &[String]) -> Vec<String> {
     let only = |mark: &str, these: &[String], those: &[String]| -> Vec<String> {

@@ -1,11 +1,9 @@
 //! The ways to the applications besides a plain socket: through a proxy, TLS, HTTP/2, an impatient server.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
-use crate::harness::{Builder, Folder, python};
+use crate::harness::Builder;
 
 /// A way to the applications.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,14 +49,14 @@ impl Ports {
             host(
                 tls,
                 &format!(
-                    "Protocols h2 http/1.1\n    SSLEngine on\n    SSLCertificateFile ${{ROOT}}/tls/cert.pem\n    \
-                     SSLCertificateKeyFile ${{ROOT}}/tls/key.pem\n    <Location /app>\n        SSLOptions +StdEnvVars\n    </Location>\n    WSGIChunkedRequest On\n    {common}"
+                    "Protocols h2 http/1.1\n    {}\n    <Location /app>\n        SSLOptions +StdEnvVars\n    </Location>\n    \
+                     WSGIChunkedRequest On\n    {common}",
+                    Builder::TLS
                 ),
             ),
         ];
-        let (key, certificate) = credentials();
-        let mut builder = builder.file("tls/key.pem", key).file("tls/cert.pem", certificate).config(&config.concat());
-        for module in ["proxy", "proxy_http", "reqtimeout", "ssl", "socache_shmcb", "http2"] {
+        let mut builder = builder.with_credentials().config(&config.concat());
+        for module in ["proxy", "proxy_http", "reqtimeout", "http2"] {
             builder = builder.module(module);
         }
         (builder, Self { proxy, hasty, tls, http2 })
@@ -79,22 +77,6 @@ impl Ports {
     pub(super) fn all(self) -> [u16; 4] {
         [self.proxy, self.hasty, self.tls, self.http2]
     }
-}
-
-/// A key and its certificate, the same for all servers of this run: the environ shows what stands in it.
-fn credentials() -> (&'static str, &'static str) {
-    static MADE: OnceLock<(String, String)> = OnceLock::new();
-    let (key, certificate) = MADE.get_or_init(|| {
-        let folder = Folder::new();
-        python::run(
-            Command::new("openssl")
-                .args("req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost/O=Test -days 2 -keyout key.pem -out cert.pem".split(' '))
-                .current_dir(folder.path()),
-        );
-        let read = |name: &str| std::fs::read_to_string(Path::new(folder.path()).join(name)).expect("openssl has written it");
-        (read("key.pem"), read("cert.pem"))
-    });
-    (key, certificate)
 }
 
 /// Sends a request by curl; the octets of the answer with its head, and how curl liked it.

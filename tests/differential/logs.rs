@@ -55,6 +55,8 @@ fn plain(log: &str, line: &str) -> Option<String> {
     let code = text.split("WSGI").nth(1).and_then(|text| text.get(..4)).filter(|code| !code.starts_with("017"));
     let text = code.map_or_else(|| text.trim_end_matches('.').to_owned(), |code| format!("WSGI{code}"));
     let is_own_doing = tag.starts_with("wsgi:") && !tag.ends_with(":error") && !text.contains("said") || text.starts_with("AH");
+    // httpd cuts a line at a length that counts the date and the numbers before it.
+    let text: String = text.chars().take(5000).collect();
     (!is_own_doing).then(|| format!("{log} log, {tag}{request}: {text}"))
 }
 
