@@ -197,6 +197,7 @@ fn serve(
         request_timeout: Some(group.timeouts.request).filter(|timeout| !timeout.is_zero()),
         signs,
         finished: AtomicU64::new(0),
+        overdrawn: AtomicBool::new(false),
         limit: OnceLock::new(),
         news,
     };

@@ -13,6 +13,7 @@ use crate::host::Host;
 use parking_lot::Mutex;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 use sys::control::{Channel, ChannelError};
 use sys::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -32,6 +33,9 @@ const ROUND: Duration = Duration::from_secs(1);
 
 /// The time between two looks whether a request that finds no thread has come.
 const SEND_ON: Duration = Duration::from_millis(1);
+
+/// How long it goes on looking once none has come: a group at its limit has such requests again and again.
+const CALM: Duration = Duration::from_millis(20);
 
 /// What the control loop listens to and acts upon.
 pub(super) struct Control<'w> {
@@ -61,9 +65,10 @@ impl Control<'_> {
         let mut life = Life::new(self.group.timeouts.graceful);
         let mut watch = Watch::new(self.host, self.group, &self.service.signs, self.beside);
         let mut orphaned = false;
+        let mut overdrawn = None;
         let (mut audit, mut round) = (Audit::default(), Instant::now() + ROUND);
         loop {
-            let sends_on = self.pool.send_on(self.service).then(|| Instant::now() + SEND_ON);
+            let sends_on = self.send_on(&mut overdrawn);
             let due = [life.deadline(), watch.deadline(), sends_on].into_iter().flatten().fold(round, Instant::min);
             self.wait(due, orphaned);
             if round <= Instant::now() {
@@ -84,6 +89,30 @@ impl Control<'_> {
                 }
             }
         }
+    }
+
+    /// Looks for requests that find no thread, which is not worth it at once: most find one within a millisecond. Returns when to look
+    /// next, if that is known; `until` is how long it goes on.
+    fn send_on(&self, until: &mut Option<Instant>) -> Option<Instant> {
+        let overdrawn = &self.service.overdrawn;
+        if !overdrawn.load(SeqCst) {
+            return None;
+        }
+        let now = Instant::now();
+        match *until {
+            Some(end) if end <= now && !self.pool.send_on(self.service) => {
+                *until = None;
+                overdrawn.store(false, SeqCst);
+                // Should it have been so again just before, nobody says it any more.
+                if !self.service.is_overdrawn() || overdrawn.swap(true, SeqCst) {
+                    return None;
+                }
+            }
+            Some(_) if self.pool.send_on(self.service) => *until = Some(now + CALM),
+            Some(_) => {}
+            None => *until = Some(now + CALM),
+        }
+        Some(now + SEND_ON)
     }
 
     fn wait(&self, deadline: Instant, orphaned: bool) {

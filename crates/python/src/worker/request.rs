@@ -12,7 +12,10 @@ use crate::wsgi::exchange::{Exchange, Outcome};
 use parking_lot::{Condvar, Mutex};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use sys::forks::Private;
@@ -73,7 +76,9 @@ pub(super) struct Service {
     pub(super) finished: AtomicU64,
     /// The limit that this worker has met.
     pub(super) limit: OnceLock<StopReason>,
-    /// Wakes the control loop, which looks at [`Service::limit`].
+    /// Whether the control loop is to look for requests that find no thread; it stops by itself.
+    pub(super) overdrawn: AtomicBool,
+    /// Wakes the control loop, which looks at [`Service::limit`] and [`Service::overdrawn`].
     pub(super) news: EventFd,
 }
 
@@ -142,7 +147,7 @@ impl Service {
     pub(super) fn handle(&self, turn: &mut Turn, socket: Private, origin: Origin, queued: &dyn Fn() -> bool) -> Option<Private> {
         if origin == Origin::Queue && !std::mem::take(&mut turn.reserved) {
             self.with_slot(|slot| self.offer.take(slot));
-            if self.is_overdrawn() {
+            if self.is_overdrawn() && !self.overdrawn.swap(true, SeqCst) {
                 let _wakes_unless_already_awake = self.news.write(1);
             }
         }

@@ -12,7 +12,7 @@ use httpd::{Httpd, SECRET, head, request};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use sys::forks::Private;
@@ -41,6 +41,7 @@ fn service(serve: Box<Serve>) -> Service {
         request_timeout: None,
         signs: Arc::default(),
         finished: AtomicU64::new(0),
+        overdrawn: AtomicBool::new(false),
         limit: OnceLock::new(),
         news: EventFd::from_flags(EfdFlags::EFD_NONBLOCK).expect("an eventfd"),
     }
