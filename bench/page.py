@@ -77,7 +77,9 @@ def load_rows(runs, mode, mpm, missed):
         others = []
         for figure in ("rate", "p50", "p99", "p999"):
             value = cells[figure] and cells[figure][0]
-            others.append(" ".join(filter(None, [short(value), mark(value, targets.get(figure)) if value else ""])))
+            plain = absolute(rows, "ours", figure)
+            plain = f"({plain:,.0f})" if figure == "rate" else f"({plain * 1000:.2f})"
+            others.append(" ".join(filter(None, [short(value), plain, mark(value, targets.get(figure)) if value else ""])))
         switches = "/".join(short(absolute(rows, name, "switches"), 1) for name in ("ours", "mod_wsgi"))
         spread = f"{cpu[1]:.2f}–{cpu[2]:.2f}" if cpu else ""
         failed = "/".join(str(sum(each[name]["failed"] for row in rows for each in row["rounds"])) for name in ("ours", "mod_wsgi"))
@@ -91,7 +93,7 @@ def load_rows(runs, mode, mpm, missed):
 
 
 LOADS_HEAD = """
-| Workload | mod_wsgi µs | ours µs | CPU × | spread | target | requests/s × | p50 × | p99 × | p99.9 × | context switches (ours/mod_wsgi) | failed |
+| Workload | mod_wsgi µs | ours µs | CPU × | spread | target | requests/s × | p50 × (ours, ms) | p99 × | p99.9 × | context switches (ours/mod_wsgi) | failed |
 |---|---|---|---|---|---|---|---|---|---|---|---|
 """
 
