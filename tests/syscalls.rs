@@ -26,12 +26,15 @@ enum Way {
 /// httpd's, and so are four of the calls of `Post`, which asks for a path below the script.
 const BUDGET: [(Mode, Way, f64, f64); 6] = [
     (Mode::Embedded, Way::Kept, 6.0, 0.0),
-    (Mode::Embedded, Way::New, 19.0, 0.0),
+    (Mode::Embedded, Way::New, 15.0, 0.0),
     (Mode::Embedded, Way::Post, 10.5, 0.0),
     (Mode::Daemon, Way::Kept, 8.0, 5.0),
-    (Mode::Daemon, Way::New, 19.0, 5.0),
+    (Mode::Daemon, Way::New, 16.0, 5.0),
     (Mode::Daemon, Way::Post, 12.5, 5.0),
 ];
+
+/// Not counted: whether a thread finds another one waiting, or in its way, is chance where each call is held up by strace.
+const BY_CHANCE: [&str; 2] = ["futex", "sched_yield"];
 
 const REQUESTS: u32 = 100;
 
@@ -60,7 +63,7 @@ fn counted(httpd: &Httpd, pids: &[i32], load: impl FnOnce()) -> Calls {
     for line in std::fs::read_to_string(&file).expect("strace has written it").lines() {
         // Each line begins with a thread's number; one that ends a call which was interrupted by another thread's does not begin one.
         let Some((name, _)) = line.split_once(' ').and_then(|(_, rest)| rest.trim_start().split_once('(')) else { continue };
-        if !name.contains("resumed>") {
+        if !name.contains("resumed>") && !BY_CHANCE.contains(&name) {
             *calls.entry(name.to_owned()).or_default() += 1;
         }
     }
