@@ -4,11 +4,12 @@
 
 use crate::apache::pool::Pool;
 use crate::apache::server::{self, Server};
-use crate::apache::{child as mpm, log};
+use crate::apache::{child as mpm, log, scoreboard};
 use crate::config::options::Global;
 use crate::{daemon, embedded};
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 use wire::codes;
 use wire::log::Level;
 use wire::settings::EmbeddedSettings;
@@ -33,6 +34,22 @@ pub(crate) fn start(pool: Pool<'_>, main: Server<'_>) {
         }
     }
     daemon::start_groups(pool, main, global);
+    await_former_children();
+}
+
+/// How long children that are about to end are waited for.
+const ABOUT_TO_END: Duration = Duration::from_millis(100);
+
+/// Lets the children end that a graceful restart has told to, if they have nothing left to do.
+///
+/// httpd looks for ended children right after this and starts another for each. If it finds none it looks again after a second, and until
+/// then nobody accepts a connection. Those that finish requests end later, in their own time.
+fn await_former_children() {
+    let children = scoreboard::children();
+    let deadline = Instant::now() + ABOUT_TO_END;
+    while Instant::now() < deadline && !children.iter().all(|child| sys::process::has_ended(*child)) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// What the `Server` header says of us.

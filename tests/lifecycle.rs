@@ -109,6 +109,26 @@ fn twenty_graceful_restarts_under_load_lose_nothing() {
 }
 
 #[test]
+fn a_graceful_restart_does_not_leave_httpd_without_children_for_a_second() {
+    only_ours!("when the old children take longer to end than httpd to read its configuration, nobody accepts connections for a second");
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode).app("hello.wsgi").start();
+        let mut pauses: Vec<Duration> = (0..4)
+            .map(|_| {
+                let load = Load::start(httpd.port(), 4, "/", is_hello);
+                load.wait_for(50);
+                httpd.graceful();
+                load.wait_for(50);
+                load.stop().slowest
+            })
+            .collect();
+        pauses.sort();
+        // A child may have been slow once, on a machine that is.
+        assert!(pauses[2] < Duration::from_millis(900), "{mode:?}: {pauses:?}");
+    }
+}
+
+#[test]
 fn restarts_work_on_every_mpm() {
     for mpm in Mpm::ALL {
         for mode in Mode::ALL {

@@ -26,6 +26,11 @@ pub(crate) fn read() -> Option<Scoreboard> {
     })
 }
 
+/// The pids of httpd's children; in the parent while it restarts gracefully, of those that are to end.
+pub(crate) fn children() -> Vec<i32> {
+    read().into_iter().flat_map(|scoreboard| scoreboard.processes).map(|process| process.pid).filter(|pid| *pid > 0).collect()
+}
+
 fn process(child: c_int, threads: c_int) -> Option<Process> {
     // SAFETY: null, or the place of a child below the limit, in memory that lives as long as the process.
     let process = unsafe { ffi::ap_get_scoreboard_process(child).as_ref()? };

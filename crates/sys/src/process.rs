@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use std::ffi::{CStr, CString, c_int};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -218,6 +218,15 @@ pub fn reap() -> Option<Ended> {
             Err(_) => return None,
         }
     }
+}
+
+/// Whether a child has ended, be it reaped or not. It is left for whoever reaps it.
+#[must_use]
+pub fn has_ended(child: i32) -> bool {
+    !matches!(
+        waitid(Id::Pid(Pid::from_raw(child)), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT),
+        Ok(WaitStatus::StillAlive) | Err(Errno::EINTR)
+    )
 }
 
 /// Takes over a descriptor that this process was started with.
