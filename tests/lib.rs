@@ -45,6 +45,7 @@ mod privacy;
 mod reload;
 mod repositories;
 mod slow;
+mod slow_clients;
 mod start_response;
 mod streams;
 mod syscalls;

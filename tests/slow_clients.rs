@@ -1,0 +1,97 @@
+//! Clients that read or send slowly, in daemon mode: they cost no Python thread.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Builder, Client, Httpd, Mode, Process, Request, wait_until};
+
+/// How long a small request may take beside slow clients: a stuck thread would let it wait for ever.
+const SOON: Duration = Duration::from_secs(5);
+
+/// A server with a single Python thread: whoever holds it stops everybody.
+fn server() -> Builder {
+    Httpd::new(Mode::Daemon).daemon_options("processes=1 threads=1").app("slow_clients.wsgi")
+}
+
+/// What has been answered in full by the application, by paths.
+fn ended(httpd: &Httpd) -> Vec<String> {
+    let asked = Instant::now();
+    let answer = httpd.get("/ended");
+    assert_eq!(answer.status, 200, "{}", httpd.log().tail());
+    assert!(asked.elapsed() < SOON, "a small request took {:?}", asked.elapsed());
+    answer.text().split_whitespace().map(str::to_owned).collect()
+}
+
+/// Waits until so many answers have ended; each request that asks for that is answered soon.
+fn wait_for_ended(httpd: &Httpd, count: usize) -> Vec<String> {
+    let all = || Some(ended(httpd)).filter(|ended| ended.len() >= count);
+    wait_until(Duration::from_secs(15), all).unwrap_or_else(|| panic!("of {count} answers only these have ended: {:?}", ended(httpd)))
+}
+
+/// The content of `slow_clients.wsgi`.
+fn content() -> Vec<u8> {
+    (0..8 << 16).flat_map(|number| format!("{number:015}\n").into_bytes()).collect()
+}
+
+#[test]
+fn who_does_not_read_holds_no_python_thread() {
+    only_ours!("a client that does not read holds a thread of the daemon process");
+    let httpd = server().start();
+    let paths = ["/block", "/blocks", "/file", "/write"];
+    let mut clients: Vec<Client> = Vec::new();
+    for path in paths {
+        for _ in 0..3 {
+            let mut client = httpd.connect();
+            client.request(&Request::get(path));
+            clients.push(client);
+        }
+    }
+    assert_eq!(wait_for_ended(&httpd, clients.len()), paths.iter().flat_map(|path| [*path; 3]).collect::<Vec<_>>());
+    let content = content();
+    for mut client in clients {
+        let answer = client.response();
+        assert!(answer.complete && answer.body == content, "{} octets of {}", answer.body.len(), content.len());
+        assert_eq!(client.ask(&Request::get("/ended")).status, 200, "the connection is in step");
+    }
+}
+
+#[test]
+fn who_leaves_a_large_answer_leaves_nothing_behind() {
+    only_ours!("a client that does not read holds a thread of the daemon process");
+    let httpd = server().start();
+    ended(&httpd);
+    let descriptors = || -> usize {
+        let parent = httpd.parent().pid;
+        httpd.processes().iter().filter(|process| process.parent == parent).map(Process::descriptors).sum()
+    };
+    let before = descriptors();
+    for path in ["/block", "/blocks", "/file", "/write"] {
+        let mut client = httpd.connect();
+        client.request(&Request::get(path));
+        assert_eq!(client.head().status, 200);
+        client.hang_up();
+    }
+    wait_for_ended(&httpd, 4);
+    // Spools and connections; the one that has just asked may still be there.
+    let gone = || (descriptors() <= before + 1).then_some(());
+    assert!(wait_until(Duration::from_secs(10), gone).is_some(), "{} descriptors instead of {before}", descriptors());
+}
+
+#[test]
+fn who_sends_slowly_holds_no_python_thread() {
+    only_ours!("a client that sends slowly holds a thread of the daemon process");
+    let httpd = server().config("WSGIChunkedRequest On").start();
+    let with_length = Request::post("/upload", &[b'x'; 200_000]).octets();
+    let chunked = Request::post_chunked("/upload", &[&[b'x'; 100_000], &[b'x'; 100_000]]).octets();
+    let mut clients = Vec::new();
+    for octets in [&with_length, &chunked, &with_length, &chunked] {
+        let mut client = httpd.connect();
+        let (first, rest) = octets.split_at(octets.len() - 50_000);
+        client.send(first);
+        clients.push((client, rest));
+    }
+    assert!(ended(&httpd).is_empty());
+    for (client, rest) in &mut clients {
+        client.send(rest);
+        assert_eq!(client.response().text(), "200000 octets");
+    }
+}
