@@ -1,4 +1,4 @@
-//! Clients that read or send slowly, in daemon mode: they cost no Python thread.
+//! Clients that read or send slowly, and applications that do, in daemon mode: they cost no Python thread, and no memory.
 
 use std::time::{Duration, Instant};
 
@@ -94,4 +94,23 @@ fn who_sends_slowly_holds_no_python_thread() {
         client.send(rest);
         assert_eq!(client.response().text(), "200000 octets");
     }
+}
+
+#[test]
+fn what_streams_to_a_slow_application_is_not_kept() {
+    let httpd = Httpd::new(Mode::Daemon).daemon_options("threads=1 body-spool-limit=100000").app("slow_clients.wsgi");
+    let httpd = if differs!("there is no body-spool-limit") { server().start() } else { httpd.start() };
+    let memory = || -> u64 { httpd.processes().iter().map(Process::resident).sum() };
+    assert_eq!(httpd.ask(&Request::post("/sip", &[b'x'; 1 << 20])).text(), "1048576 octets");
+    let before = memory();
+    let mut client = httpd.connect();
+    client.send(b"POST /sip HTTP/1.1\r\nHost: localhost\r\nContent-Length: 33554432\r\n\r\n");
+    let mut grown = 0;
+    for _ in 0..32 {
+        client.send(&[b'x'; 1 << 20]);
+        grown = grown.max(memory().saturating_sub(before));
+    }
+    assert_eq!(client.response().text(), "33554432 octets");
+    let grown = grown.max(memory().saturating_sub(before));
+    assert!(grown < 8 << 10, "all processes have grown by {grown} KiB");
 }

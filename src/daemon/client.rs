@@ -357,18 +357,23 @@ impl<'g, 'r> Conversation<'g, 'r> {
                     self.file_sent |= !descriptors.is_empty();
                     self.sent += length;
                 }
-                Err(Errno::EAGAIN) => return None,
+                Err(Errno::EAGAIN) => break,
                 // It may have answered without taking the whole body.
                 Err(_) => self.deaf = true,
             }
         }
-        if self.body.is_streaming() && self.sent > 0 {
-            // What streams is not kept.
+        self.forget_sent();
+        None
+    }
+
+    /// What streams is not kept; what has not been sent of it is moved to the front, not too often.
+    fn forget_sent(&mut self) {
+        let is_much = self.sent == self.outgoing.len() || self.sent >= PENDING;
+        if self.body.is_streaming() && self.sent > 0 && is_much && (self.file.is_none() || self.file_sent) {
             self.can_repeat = false;
-            self.outgoing.clear();
+            self.outgoing.drain(..self.sent);
             self.sent = 0;
         }
-        None
     }
 
     fn receive(&mut self) -> Result<usize, Errno> {
@@ -527,6 +532,8 @@ impl<'g, 'r> Conversation<'g, 'r> {
             }
         }
         let beside = incoming.beside();
+        // What a stream needed once is not kept for ever.
+        let outgoing = if outgoing.capacity() > PENDING { Vec::new() } else { outgoing };
         MEMORY.lock().push((outgoing, incoming.into_buffer()));
         if body.is_streaming() || body.is_held_back() {
             // What the client still sends is not the next request.

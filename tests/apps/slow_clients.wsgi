@@ -1,6 +1,7 @@
-"""Answers of 8 MiB, more than sockets keep, made in each way there is; and what is left of them in the process."""
+"""Answers of 8 MiB, more than sockets keep, made in each way there is; what has been done with them; and bodies that are read."""
 
 import tempfile
+import time
 
 CONTENT = b"".join(b"%015d\n" % number for number in range(8 << 16))
 BLOCK = 64 * 1024
@@ -59,4 +60,10 @@ def application(environ, start_response):
         return []
     if path == "/upload":
         return [b"%d octets" % len(environ["wsgi.input"].read())]
+    if path == "/sip":
+        length = 0
+        while block := environ["wsgi.input"].read(BLOCK):
+            length += len(block)
+            time.sleep(0.008)
+        return [b"%d octets" % length]
     return [" ".join(sorted(ended)).encode()]
