@@ -6,7 +6,7 @@ import statistics
 def measure(client, server, workload, seconds):
     """One half of a round."""
     used, switched = server.processor_time(), server.switches()
-    seen = client.load(server, workload, seconds)
+    seen = client.load(server, workload, seconds * workload.times)
     requests = max(seen["requests"], 1)
     if not workload.beside:
         # Otherwise the processor time would be that of other requests as well.

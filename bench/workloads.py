@@ -20,6 +20,8 @@ class Workload:
     idle: int = 0
     #: A second load meanwhile, which is not measured: path and connections.
     beside: tuple = ()
+    #: How many times as long it takes, because it has few requests to tell quantiles of.
+    times: int = 1
     #: Streams on each connection; the load is HTTP/2 if there are any.
     streams: int = 0
 
@@ -57,7 +59,7 @@ WORKLOADS = [
     Workload("Django hello", "/django/", 16, cpu(0.48, 0.87)),
     Workload("2 ms of pure Python, 64 clients", "/mixed/busy", 64, cpu(0.92, p99=1.0), limits={"unfair": 2.0}),
     Workload("20 ms of sleep, 64 clients", "/mixed/sleep", 64, {"daemon": {}, **cpu(embedded=0.60)}, limits={"unfair": 2.0}),
-    Workload("hello while 16 others run 2 ms each", "/hello", 1, {"daemon": {"p99": 0.6}}, beside=("/mixed/busy", 16)),
+    Workload("hello while 16 others run 2 ms each", "/hello", 1, {"daemon": {"p99": 0.6}}, beside=("/mixed/busy", 16), times=3),
     Workload("hello over HTTP/2, 4 x 8 streams", "/hello", 4, BOTH, streams=8),
 ]
 
