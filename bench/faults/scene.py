@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from servers import HTTPD_MODULES, Server, first
+from servers import Server, httpd_modules
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROCESSES, THREADS = 2, 15
@@ -82,7 +82,7 @@ class Scene(Server):
         if module:
             dynamic = GROUPS.format(processes=PROCESSES, threads=THREADS, good=good, bad=bad)
         else:
-            dynamic = FORWARD.format(modules=os.path.dirname(first(*HTTPD_MODULES)), port=Backend().port)
+            dynamic = FORWARD.format(modules=httpd_modules(), port=Backend().port)
         super().__init__(module, CONFIG + dynamic, files)
         self.wait("/good?hello")
 
