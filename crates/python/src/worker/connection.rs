@@ -164,7 +164,7 @@ impl Connection {
     }
 
     /// Receives what is there; `false` when that is nothing.
-    fn receive(&mut self) -> Result<bool, ConnectionError> {
+    pub(super) fn receive(&mut self) -> Result<bool, ConnectionError> {
         if self.ended || sys::forks::is_forked() {
             return Err(ConnectionError::Gone);
         }

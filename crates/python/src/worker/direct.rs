@@ -1,6 +1,8 @@
 //! Connections that are kept: over each, an httpd child sends one request after the other to this worker alone.
 //!
-//! While it waits, a connection is here, and in the epoll for one event. Whoever takes it out of here owns it.
+//! While it waits, a connection is here. Whoever takes it out of here owns it, and puts it back when its request is over. It stays in the
+//! epoll all the time, edge-triggered, which saves the system call that would arm it again for each request; so whoever is woken for a
+//! connection that another thread has taken leaves a note for that one.
 
 #![forbid(unsafe_code)]
 
@@ -33,7 +35,7 @@ impl Kept {
     }
 
     fn event(self) -> EpollEvent {
-        EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, self.0 as u64 + FIRST)
+        EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, self.0 as u64 + FIRST)
     }
 }
 
@@ -41,9 +43,18 @@ impl Kept {
 pub(super) struct Direct {
     /// Where httpd's children connect to.
     pub(super) listener: Private,
-    waiting: Box<[Mutex<Option<Private>>]>,
+    places: Box<[Mutex<Place>]>,
     /// Places from here on were never used.
     most: AtomicUsize,
+}
+
+/// What is known of a descriptor.
+#[derive(Default)]
+struct Place {
+    /// The connection, while it waits.
+    waiting: Option<Private>,
+    /// Whether something has come while it did not.
+    missed: bool,
 }
 
 /// Descriptors from here on are not kept: nobody has so many httpd children.
@@ -52,52 +63,55 @@ const PLACES: usize = 8192;
 impl Direct {
     /// No connections yet.
     pub(super) fn new(listener: Private) -> Self {
-        Self { listener, waiting: (0..PLACES).map(|_| Mutex::new(None)).collect(), most: AtomicUsize::new(0) }
+        Self { listener, places: (0..PLACES).map(|_| Mutex::default()).collect(), most: AtomicUsize::new(0) }
     }
 
     /// Keeps a new connection; it comes back if that cannot be.
     pub(super) fn keep(&self, epoll: &Epoll, connection: Private) -> Result<(), Private> {
         let kept = Kept::of(&connection);
-        let Some(place) = self.waiting.get(kept.0) else { return Err(connection) };
+        let Some(place) = self.places.get(kept.0) else { return Err(connection) };
         self.most.fetch_max(kept.0 + 1, SeqCst);
         let mut place = place.lock();
         // Under the lock, so that whoever is woken finds it.
         if epoll.add(&connection, kept.event()).is_err() {
             return Err(connection);
         }
-        *place = Some(connection);
+        *place = Place { waiting: Some(connection), missed: false };
         Ok(())
     }
 
-    /// Keeps a connection that was taken out, for its next request.
-    pub(super) fn wait_again(&self, epoll: &Epoll, connection: Private) {
-        let kept = Kept::of(&connection);
-        let Some(place) = self.waiting.get(kept.0) else { return };
-        let mut place = place.lock();
-        if epoll.modify(&connection, &mut kept.event()).is_ok() {
-            *place = Some(connection);
+    /// Keeps a connection that was taken out, for its next request; gives it back if something has come already.
+    pub(super) fn wait_again(&self, connection: Private) -> Option<Private> {
+        let mut place = self.places.get(Kept::of(&connection).0)?.lock();
+        if std::mem::take(&mut place.missed) {
+            return Some(connection);
         }
+        place.waiting = Some(connection);
+        None
     }
 
-    /// Takes a connection out; `None` if somebody else has.
+    /// Takes a connection out; `None` if somebody else has, who will see that something has come.
     pub(super) fn take(&self, kept: Kept) -> Option<Private> {
-        self.waiting.get(kept.0)?.lock().take()
+        let mut place = self.places.get(kept.0)?.lock();
+        let taken = place.waiting.take();
+        place.missed = taken.is_none();
+        taken
     }
 
     /// Takes some connection out for good over which a request has come.
     pub(super) fn take_request(&self) -> Option<Private> {
         let has_come = |connection: &mut Private| sys::socket::wait(connection, Readiness::Read, Some(Duration::ZERO)).unwrap_or(true);
         // Should its event be on its way to a thread, that finds the place empty; from the epoll it goes as it is closed.
-        self.places().find_map(|place| place.lock().take_if(has_come))
+        self.places().find_map(|place| place.lock().waiting.take_if(has_come))
     }
 
-    fn places(&self) -> impl Iterator<Item = &Mutex<Option<Private>>> {
-        self.waiting.iter().take(self.most.load(SeqCst))
+    fn places(&self) -> impl Iterator<Item = &Mutex<Place>> {
+        self.places.iter().take(self.most.load(SeqCst))
     }
 
     /// Takes some connection out for good.
     pub(super) fn take_any(&self, epoll: &Epoll) -> Option<Private> {
-        let connection = self.places().find_map(|place| place.lock().take())?;
+        let connection = self.places().find_map(|place| place.lock().waiting.take())?;
         let _was_added = epoll.delete(&connection);
         Some(connection)
     }
@@ -115,5 +129,39 @@ impl Direct {
     pub(super) fn close(&self, connection: Private) {
         let frame = Header { kind: Kind::Closing, length: 0, request: 0 }.encode();
         let _closed_anyway = sys::socket::send(&connection, &[IoSlice::new(&frame)], &[]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use sys::nix::sys::epoll::{EpollCreateFlags, EpollTimeout};
+
+    fn woken(epoll: &Epoll) -> Option<Kept> {
+        let mut event = [EpollEvent::empty()];
+        let events = epoll.wait(&mut event, EpollTimeout::ZERO).expect("waits");
+        (events == 1).then(|| Kept::from_token(event[0].data()))
+    }
+
+    #[test]
+    fn what_comes_while_a_connection_is_taken_is_seen_by_who_has_it() {
+        use std::io::Write as _;
+        let (listener, _) = UnixStream::pair().expect("a pair");
+        let (ours, mut httpd) = UnixStream::pair().expect("a pair");
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("an epoll");
+        let direct = Direct::new(Private::new(OwnedFd::from(listener)));
+        assert!(direct.keep(&epoll, Private::new(OwnedFd::from(ours))).is_ok());
+        assert_eq!(woken(&epoll), None);
+        httpd.write_all(b"one").expect("sent");
+        let kept = woken(&epoll).expect("a request");
+        let connection = direct.take(kept).expect("it waits");
+        httpd.write_all(b"two").expect("sent");
+        assert_eq!(woken(&epoll), Some(kept), "another thread");
+        assert!(direct.take(kept).is_none());
+        let connection = direct.wait_again(connection).expect("something has come");
+        assert!(direct.wait_again(connection).is_none(), "it is told once");
+        assert!(direct.take(kept).is_some());
     }
 }

@@ -6,8 +6,7 @@
 //! The listener is edge-triggered: level-triggered, each connection would wake a second thread, to find nothing. But connections that
 //! come together may be one edge, so whoever has taken one looks whether there is another and wakes the next idle thread itself.
 //!
-//! Requests for this worker alone come over a listener of its own, to connections that are kept: each waits in the epoll, once
-//! (`EPOLLONESHOT`), for the thread that takes its next request.
+//! Requests for this worker alone come over a listener of its own, to connections that are kept ([`super::direct`]).
 
 #![forbid(unsafe_code)]
 
@@ -254,10 +253,12 @@ impl Pool {
 
     /// Serves the request that has come over a kept connection, and keeps the connection.
     fn serve_kept(&self, service: &Service, turn: &mut Turn, kept: Kept) {
-        let Some((direct, connection)) = self.direct.as_ref().and_then(|direct| Some((direct, direct.take(kept)?))) else { return };
-        let origin = if self.ending.load(SeqCst) { Origin::LastDirect } else { Origin::Direct };
-        if let Some(connection) = service.handle(turn, connection, origin, &|| self.is_queued()) {
-            direct.wait_again(&self.epoll, connection);
+        let Some(direct) = &self.direct else { return };
+        let mut taken = direct.take(kept);
+        while let Some(connection) = taken {
+            let origin = if self.ending.load(SeqCst) { Origin::LastDirect } else { Origin::Direct };
+            let served = service.handle(turn, connection, origin, &|| self.is_queued());
+            taken = served.and_then(|connection| direct.wait_again(connection));
         }
     }
 

@@ -118,6 +118,9 @@ enum NoRequest {
     /// Nothing came, or not what should.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    /// Nothing has come: a thread was woken for what another one has taken.
+    #[error("nothing has come")]
+    Nothing,
     /// The first frame is not a head.
     #[error("the connection does not begin with a request")]
     NotAHead,
@@ -157,6 +160,7 @@ impl Service {
         match self.read_request(&mut connection, &mut octets, origin) {
             // httpd has closed a connection that it kept: no thread was reserved for that.
             Err(NoRequest::Connection(ConnectionError::Gone)) if origin != Origin::Queue => {}
+            Err(NoRequest::Nothing) => keeps = true,
             Err(error) => {
                 report(&error);
                 self.go_on(turn, queued);
@@ -236,6 +240,8 @@ impl Service {
         // A direct connection was asked when it came.
         if origin == Origin::Queue {
             self.check_peer(connection.socket())?;
+        } else if !connection.receive()? {
+            return Err(NoRequest::Nothing);
         }
         let deadline = Instant::now() + HEAD_TIME;
         let number = loop {
