@@ -12,12 +12,14 @@ mod interpreter;
 mod interrupt;
 mod thread;
 
+mod blank;
 mod class;
 mod error;
 mod object;
 
 pub(crate) mod extension;
 
+pub(crate) use blank::Blank;
 pub(crate) use class::{Class, Getter, GetterDef, Method, MethodDef, This, Type, bind};
 pub(crate) use error::{Exception, Report};
 pub(crate) use interpreter::{Gil, Interpreter, InterpreterError};

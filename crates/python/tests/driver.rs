@@ -49,6 +49,7 @@ fn in_one_python() {
         ("hello", hello),
         ("start_response", start_response),
         ("input", input),
+        ("long input", long_input),
         ("output", output),
         ("failures", failures),
         ("errors", errors),
@@ -120,6 +121,22 @@ fn input(driver: &Driver) {
     assert_eq!(answer.body(), "ok", "{answer:?}");
     let answer = driver.serve(&Request::new("input_error.wsgi").body(b"some").failing_body("gone"));
     assert_eq!((answer.status, answer.body()), (400, "ok".into()), "{answer:?}");
+}
+
+/// A body is read as it comes, whatever length was announced.
+fn long_input(driver: &Driver) {
+    let body: Vec<u8> = (0..300_000_u32).map(|at| if at == 99 { b'\n' } else { (at % 251) as u8 | 0x80 }).collect();
+    for announced in [None, Some(300_000), Some(299_000), Some(150_000), Some(301_000), Some(u64::MAX)] {
+        for (how, parts) in [("all", "300000"), ("parts", "7 93 200000 99900"), ("more", "300000")] {
+            let request = Request::new("input_long.wsgi").pair("QUERY_STRING", how.as_bytes()).body(&body);
+            let length = announced.map(|length| length.to_string()).unwrap_or_default();
+            let request = if announced.is_some() { request.pair("CONTENT_LENGTH", length.as_bytes()) } else { request };
+            let answer = driver.serve(&request);
+            assert_eq!((answer.header("X-Parts"), answer.octets() == body), (Some(parts), true), "{how} {announced:?} {:?}", answer.log);
+        }
+    }
+    let failing = Request::new("input_error.wsgi").pair("CONTENT_LENGTH", b"100000").body(b"some").failing_body("gone");
+    assert_eq!(driver.serve(&failing).status, 400);
 }
 
 fn output(driver: &Driver) {

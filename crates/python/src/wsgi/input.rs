@@ -4,20 +4,27 @@
 
 use super::arguments;
 use super::exchange::{Exchange, InputError};
-use super::request::{Request, add_time};
-use crate::python::{Attached, Class, Exception, Method, MethodDef, Object, This};
+use super::request::{self, Request, add_time};
+use crate::python::{Attached, Blank, Class, Exception, Method, MethodDef, Object, This};
 use parking_lot::Mutex;
 use std::ffi::CStr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
+use wire::head::RequestHead;
 
 /// How much is read from the exchange at a time, at most.
 const STEP: usize = 64 * 1024;
 
+/// A body of such a length, if it is known, is read into the bytes object itself. Memory that is only announced is not touched.
+const DIRECT: Range<u64> = STEP as u64..64 << 20;
+
 /// The request body.
 pub(crate) struct Input {
     request: Arc<Request>,
+    /// `Content-Length`. It need not be true: filters of httpd's may change the body.
+    announced: Option<u64>,
     body: Mutex<Body>,
 }
 
@@ -41,6 +48,31 @@ enum Wanted {
     Line(usize),
 }
 
+/// What was read.
+enum Taken {
+    /// Octets that are still to be copied.
+    Short(Vec<u8>),
+    /// A bytes object, and what goes beyond what was expected.
+    Long(Blank, Vec<u8>),
+}
+
+impl Taken {
+    fn len(&self) -> usize {
+        match self {
+            Self::Short(octets) => octets.len(),
+            Self::Long(blank, rest) => blank.len() + rest.len(),
+        }
+    }
+
+    fn into_bytes(self, py: Attached<'_>) -> Result<Object, Exception> {
+        match self {
+            Self::Short(octets) => py.bytes(&octets),
+            Self::Long(blank, rest) if rest.is_empty() => blank.finish(py),
+            Self::Long(blank, rest) => py.bytes(&[blank.octets(), &rest].concat()),
+        }
+    }
+}
+
 /// Why there is nothing to give.
 enum Failure {
     /// The request is over.
@@ -52,28 +84,49 @@ enum Failure {
 }
 
 impl Input {
-    /// The body of a request.
-    pub(crate) fn new(request: &Arc<Request>) -> Self {
-        Self { request: Arc::clone(request), body: Mutex::default() }
+    /// The body of a request with this head.
+    pub(crate) fn new(request: &Arc<Request>, head: &RequestHead<'_>) -> Self {
+        let announced = request::environ(head, b"CONTENT_LENGTH").and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
+        Self { request: Arc::clone(request), announced, body: Mutex::default() }
+    }
+
+    /// How many octets to read into a bytes object directly, where that is worth it.
+    fn expected(&self, wanted: Wanted) -> Option<usize> {
+        let left = self.announced?.saturating_sub(self.request.traffic.read.load(Relaxed));
+        let expected = match wanted {
+            Wanted::All => left,
+            Wanted::Octets(count) => left.min(count as u64),
+            Wanted::Line(_) => return None,
+        };
+        usize::try_from(expected).ok().filter(|_| DIRECT.contains(&expected))
     }
 
     fn take(&self, py: Attached<'_>, wanted: Wanted, over: &str) -> Result<Object, Exception> {
         let start = Instant::now();
-        // What is in memory already needs no wait, and so no departure from the interpreter.
-        let quick = self.request.lent.quickly(py, |exchange| self.body.lock().take(exchange, wanted, true));
-        let result = match quick {
-            Some(Ok(None)) => self.request.lent.waiting(py, |exchange| self.body.lock().take(exchange, wanted, false)),
-            done => done,
+        let result = match self.expected(wanted) {
+            Some(expected) => {
+                let mut blank = py.blank(expected)?;
+                let read = self.request.lent.waiting(py, |exchange| self.body.lock().read_into(exchange, wanted, &mut blank));
+                read.map(|read| read.map(|rest| Taken::Long(blank, rest)))
+            }
+            None => {
+                // What is in memory already needs no wait, and so no departure from the interpreter.
+                let quick = self.request.lent.quickly(py, |exchange| self.body.lock().take(exchange, wanted, true));
+                let taken = match quick {
+                    Some(Ok(None)) => self.request.lent.waiting(py, |exchange| self.body.lock().take(exchange, wanted, false)),
+                    done => done,
+                };
+                taken.map(|taken| taken.map(|octets| Taken::Short(octets.unwrap_or_default())))
+            }
         };
         let traffic = &self.request.traffic;
         traffic.reads.fetch_add(1, Relaxed);
         add_time(&traffic.read_time, start.elapsed());
         match result.unwrap_or(Err(Failure::Over)) {
             _ if self.request.is_over() => Err(Exception::runtime_error(py, over)),
-            Ok(octets) => {
-                let octets = octets.unwrap_or_default();
-                traffic.read.fetch_add(octets.len() as u64, Relaxed);
-                py.bytes(&octets)
+            Ok(taken) => {
+                traffic.read.fetch_add(taken.len() as u64, Relaxed);
+                taken.into_bytes(py)
             }
             Err(Failure::Over) => Err(Exception::runtime_error(py, over)),
             Err(Failure::Before) => Err(Exception::os_error(py, "mod_wsgi request data read error: input is already in error state")),
@@ -111,19 +164,53 @@ impl Body {
         }
     }
 
+    /// Reads what is expected into `blank`, and gives what is wanted beyond that.
+    fn read_into(&mut self, exchange: &mut dyn Exchange, wanted: Wanted, blank: &mut Blank) -> Result<Vec<u8>, Failure> {
+        if self.failed {
+            return Err(Failure::Before);
+        }
+        while !(blank.is_full() || self.ended && self.taken == self.octets.len()) {
+            let room = blank.room(STEP);
+            let count = if self.taken < self.octets.len() {
+                let held = self.give(room.len().min(self.octets.len() - self.taken));
+                room[..held.len()].copy_from_slice(&held);
+                held.len()
+            } else {
+                let result = exchange.read(room);
+                self.note(result)?
+            };
+            blank.wrote(count);
+        }
+        match wanted {
+            // The end is asked for as well.
+            Wanted::All => self.take(exchange, wanted, false).map(Option::unwrap_or_default),
+            Wanted::Octets(count) if count > blank.len() => {
+                self.take(exchange, Wanted::Octets(count - blank.len()), false).map(Option::unwrap_or_default)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
     fn fill(&mut self, exchange: &mut dyn Exchange, step: usize) -> Result<(), Failure> {
         let end = self.octets.len();
         self.octets.resize(end + step, 0);
         let result = exchange.read(&mut self.octets[end..]);
         self.octets.truncate(end + result.as_ref().map_or(0, |count| (*count).min(step)));
+        self.note(result).map(drop)
+    }
+
+    /// Notes how a read has ended.
+    fn note(&mut self, result: Result<usize, InputError>) -> Result<usize, Failure> {
         match result {
-            Ok(count) => self.ended = count == 0,
+            Ok(count) => {
+                self.ended = count == 0;
+                Ok(count)
+            }
             Err(error) => {
                 self.failed = true;
-                return Err(Failure::Now(error));
+                Err(Failure::Now(error))
             }
         }
-        Ok(())
     }
 
     fn give(&mut self, count: usize) -> Vec<u8> {

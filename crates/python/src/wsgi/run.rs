@@ -95,7 +95,7 @@ fn call(
     application: &Object,
     start: f64,
 ) -> Result<Outcome, Unsent> {
-    let input = state.input.instance(py, Input::new(request))?;
+    let input = state.input.instance(py, Input::new(request, head))?;
     let errors = state.streams.errors(py, state, request)?;
     let environ = state.template.environ(py, request, head, &input, &errors, start)?;
     if let Some(record) = request.record(py) {
