@@ -73,6 +73,7 @@ unsafe extern "C" fn start(settings: *const u8, length: usize) -> c_int {
 
 fn start_host(settings: EmbeddedSettings) -> Result<&'static Host, crate::host::HostError> {
     let EmbeddedSettings { python, imports, log_level } = settings;
+    sys::forks::notice();
     let log: Arc<dyn LogSink> = Arc::new(ServerLog { level: Level::from_octet(log_level) });
     let server = &python.server;
     let host = Host::start_python(HostSettings {

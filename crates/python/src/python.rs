@@ -10,6 +10,7 @@ pub(crate) mod runtime;
 
 mod interpreter;
 mod interrupt;
+mod line;
 mod thread;
 
 mod blank;

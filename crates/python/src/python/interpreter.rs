@@ -6,6 +6,7 @@
 //! See <https://docs.python.org/3/c-api/init.html#sub-interpreter-support>.
 
 use super::ffi;
+use super::line::Line;
 use super::runtime;
 use super::thread::{self, Attached, Origin};
 use parking_lot::Mutex;
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Interpreter {
     raw: NonNull<ffi::PyInterpreterState>,
     main: Option<Arc<Interpreter>>,
+    /// Where threads wait for its lock.
+    line: Arc<Line>,
     states: Mutex<Vec<State>>,
     visitors: AtomicUsize,
     ended: AtomicBool,
@@ -93,7 +96,7 @@ impl Drop for Visit<'_> {
 impl Interpreter {
     /// The main interpreter, whose thread state `state` is the calling thread's.
     pub(super) fn main(raw: NonNull<ffi::PyInterpreterState>, state: NonNull<ffi::PyThreadState>) -> Arc<Self> {
-        let interpreter = Arc::new(Self::new(raw, None));
+        let interpreter = Arc::new(Self::new(raw, None, Arc::new(Line::new())));
         thread::adopt(&interpreter, state, Origin::Initial);
         interpreter
     }
@@ -121,20 +124,29 @@ impl Interpreter {
             (raw, state)
         };
         let (Some(raw), Some(state)) = (NonNull::new(raw), NonNull::new(state)) else { return Err(InterpreterError::Refused) };
-        let interpreter = Arc::new(Self::new(raw, Some(Arc::clone(main))));
+        let line = match gil {
+            Gil::Shared => Arc::clone(&main.line),
+            Gil::Own => Arc::new(Line::new()),
+        };
+        let interpreter = Arc::new(Self::new(raw, Some(Arc::clone(main)), line));
         // The first state stays, unused, to the end: CPython 3.11 aborts when an interpreter without any state gets a new one, and 3.12
         // and 3.13 do if that happens at the moment when the last one goes.
         interpreter.keep(state, true);
         Ok(interpreter)
     }
 
-    fn new(raw: NonNull<ffi::PyInterpreterState>, main: Option<Arc<Self>>) -> Self {
-        Self { raw, main, states: Mutex::new(Vec::new()), visitors: AtomicUsize::new(0), ended: AtomicBool::new(false) }
+    fn new(raw: NonNull<ffi::PyInterpreterState>, main: Option<Arc<Self>>, line: Arc<Line>) -> Self {
+        Self { raw, main, line, states: Mutex::new(Vec::new()), visitors: AtomicUsize::new(0), ended: AtomicBool::new(false) }
     }
 
     /// The main interpreter, if this is another one.
     pub(super) fn parent(&self) -> Option<&Arc<Self>> {
         self.main.as_ref()
+    }
+
+    /// Where threads wait for its lock.
+    pub(super) fn line(&self) -> &Arc<Line> {
+        &self.line
     }
 
     pub(super) fn raw(&self) -> *mut ffi::PyInterpreterState {
@@ -193,7 +205,7 @@ impl Interpreter {
         let (Some(state), Some(main_state)) = (thread::state_for(self), thread::state_for(main)) else { return Err(EndError::Threads) };
         let until = Instant::now() + patience;
         let closed = self.close(state, patience);
-        let alone = thread::with_state(state, |py| {
+        let alone = thread::with_state(&self.line, state, |py| {
             if closed.is_ok() {
                 self.delete_kept_states(state);
                 runtime::join_threads(py);

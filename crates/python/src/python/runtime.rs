@@ -265,7 +265,7 @@ fn c_string(octets: &[u8]) -> Result<CString, StartError> {
 pub(crate) fn finalize(main: &Arc<Interpreter>, patience: Duration) -> Result<(), EndError> {
     let Some(state) = thread::state_for(main) else { return Err(EndError::Threads) };
     if let Err(error) = main.close(state, patience) {
-        thread::with_state(state, run_exit_functions);
+        thread::with_state(main.line(), state, run_exit_functions);
         return Err(error);
     }
     // SAFETY: nobody visits the interpreter any more, and the state is the calling thread's own.

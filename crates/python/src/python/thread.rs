@@ -7,11 +7,12 @@
 
 use super::ffi;
 use super::interpreter::Interpreter;
+use super::line::Line;
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Proof that the calling thread has entered an interpreter.
 ///
@@ -26,7 +27,7 @@ pub(crate) struct Attached<'py>(PhantomData<(&'py (), *mut ())>);
 pub(crate) fn attach<R>(interpreter: &Arc<Interpreter>, work: impl FnOnce(Attached<'_>) -> R) -> Option<R> {
     let _visit = interpreter.visit()?;
     let state = state_for(interpreter)?;
-    Some(with_state(state, work))
+    Some(with_state(interpreter.line(), state, work))
 }
 
 impl Attached<'_> {
@@ -45,17 +46,19 @@ impl Attached<'_> {
         struct Back {
             state: *mut ffi::PyThreadState,
             ours: *mut ffi::PyThreadState,
+            line: Option<Arc<Line>>,
         }
         impl Drop for Back {
             fn drop(&mut self) {
                 // SAFETY: this is the state that SaveThread gave on this thread, and the interpreter waits for its visitors.
-                GilWaits::measure(|| unsafe { ffi::PyEval_RestoreThread(self.state) });
+                wait(self.line.as_deref(), || unsafe { ffi::PyEval_RestoreThread(self.state) });
                 THREAD.with(|thread| thread.attached.set(self.ours));
             }
         }
         let ours = THREAD.with(|thread| thread.attached.replace(ptr::null_mut()));
         // SAFETY: the token says that a thread state is current; no token reaches `work`, because tokens are not Send.
-        let _back = Back { state: unsafe { ffi::PyEval_SaveThread() }, ours };
+        let state = unsafe { ffi::PyEval_SaveThread() };
+        let _back = Back { state, ours, line: left(state) };
         work()
     }
 }
@@ -84,25 +87,42 @@ impl GilWaits {
         self.nanos / 1_000
     }
 
-    fn measure(enter: impl FnOnce()) {
-        let start = Instant::now();
-        enter();
-        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(0);
-        THREAD.with(|thread| {
-            let Self { count, nanos: so_far } = thread.waits.get();
-            thread.waits.set(Self { count: count + 1, nanos: so_far + nanos });
-        });
+    fn add(self, waited: Duration) -> Self {
+        Self { count: self.count + 1, nanos: self.nanos + u64::try_from(waited.as_nanos()).unwrap_or(0) }
     }
 }
 
+/// Calls `enter`, which waits for the lock, when it is the turn of the calling thread, and counts how long that takes.
+fn wait(line: Option<&Line>, enter: impl FnOnce()) {
+    let start = Instant::now();
+    match line {
+        Some(line) => line.wait(start, THREAD.with(|thread| thread.left.get()), enter),
+        None => enter(),
+    }
+    THREAD.with(|thread| thread.waits.set(thread.waits.get().add(start.elapsed())));
+}
+
+/// Notes that the calling thread has left `state`; gives the line in which it is to wait when it comes back, if the state is one of ours.
+fn left(state: *mut ffi::PyThreadState) -> Option<Arc<Line>> {
+    THREAD.with(|thread| {
+        thread.left.set(Some(Instant::now()));
+        let states = thread.states.borrow();
+        states.iter().find(|cached| cached.state.as_ptr() == state).map(|cached| Arc::clone(cached.interpreter.line()))
+    })
+}
+
 /// Makes `state` current for the time of `work`, and what was current before current again.
-pub(super) fn with_state<R>(state: NonNull<ffi::PyThreadState>, work: impl FnOnce(Attached<'_>) -> R) -> R {
+/// `line` is that of its interpreter.
+pub(super) fn with_state<R>(line: &Line, state: NonNull<ffi::PyThreadState>, work: impl FnOnce(Attached<'_>) -> R) -> R {
     struct Leave {
         previous: *mut ffi::PyThreadState,
     }
     impl Drop for Leave {
         fn drop(&mut self) {
-            THREAD.with(|thread| thread.attached.set(self.previous));
+            THREAD.with(|thread| {
+                thread.attached.set(self.previous);
+                thread.left.set(Some(Instant::now()));
+            });
             // SAFETY: our state is current until here. The previous one belongs to an outer `with_state` of this thread.
             unsafe {
                 ffi::PyEval_SaveThread();
@@ -118,7 +138,7 @@ pub(super) fn with_state<R>(state: NonNull<ffi::PyThreadState>, work: impl FnOnc
         if !previous.is_null() {
             ffi::PyEval_SaveThread();
         }
-        GilWaits::measure(|| ffi::PyEval_RestoreThread(state.as_ptr()));
+        wait(Some(line), || ffi::PyEval_RestoreThread(state.as_ptr()));
     }
     let _leave = Leave { previous };
     // INVARIANT: `state` is current, and `_leave` outlives the token.
@@ -188,6 +208,7 @@ thread_local! {
     static THREAD: Thread = const { Thread {
         attached: Cell::new(ptr::null_mut()),
         waits: Cell::new(GilWaits { count: 0, nanos: 0 }),
+        left: Cell::new(None),
         states: RefCell::new(Vec::new()),
     } };
 }
@@ -197,6 +218,8 @@ struct Thread {
     /// The state that [`with_state`] made current on this thread, if any.
     attached: Cell<*mut ffi::PyThreadState>,
     waits: Cell<GilWaits>,
+    /// When it was inside last.
+    left: Cell<Option<Instant>>,
     states: RefCell<Vec<Cached>>,
 }
 
