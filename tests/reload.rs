@@ -137,3 +137,27 @@ fn modules_are_loaded_afresh_in_daemon_mode_only() {
         }
     }
 }
+
+#[test]
+fn a_script_that_was_removed_keeps_no_other_from_being_reloaded() {
+    let script = |name: &str, text: &str| {
+        let text = format!(
+            "import os\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'{text} %d' % os.getpid()]\n"
+        );
+        (format!("apps/{name}.wsgi"), text)
+    };
+    let ((stays, old), (goes, gone)) = (script("stays", "old"), script("goes", "gone"));
+    let httpd = Httpd::new(Mode::Daemon)
+        .file(&stays, &old)
+        .file(&goes, &gone)
+        .config("WSGIApplicationGroup %{GLOBAL}\nWSGIScriptAlias /stays ${APPS}/stays.wsgi\nWSGIScriptAlias /goes ${APPS}/goes.wsgi")
+        .allow_log("AH")
+        .allow_log("WSGI013")
+        .start();
+    assert!(httpd.get("/stays").text().starts_with("old") && httpd.get("/goes").text().starts_with("gone"));
+    std::fs::remove_file(httpd.folder().path().join(&goes)).expect("it is there");
+    assert_eq!(httpd.get("/goes").status, 404);
+    httpd.folder().replace(&stays, &script("stays", "new").1);
+    let is_new = || httpd.get("/stays").text().starts_with("new").then_some(());
+    assert!(wait_until(Duration::from_secs(10), is_new).is_some(), "{}", httpd.log().tail());
+}
