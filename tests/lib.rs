@@ -42,6 +42,7 @@ mod output;
 mod owners;
 mod preload;
 mod privacy;
+mod reference;
 mod reload;
 mod repositories;
 mod slow;
