@@ -61,7 +61,7 @@ const IMPLEMENTATION: &std::ffi::CStr =
 
 /// A child begins: it keeps nothing of the parent's that is not for it, and starts Python if it is likely to need it.
 pub(crate) fn start_child(pool: Pool<'_>, main: Server<'_>) {
-    daemon::start_child();
+    daemon::start_child(pool, main);
     let Some(global) = main.global() else { return };
     if !global.allows_embedded() {
         return;

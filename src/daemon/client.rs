@@ -11,7 +11,7 @@ use super::connections::Kept;
 use super::group::{self, Served, Unusable};
 use super::incoming::{Incoming, Part, ProtocolError};
 use super::loss::{execution, what_happened};
-use super::{owner, root, scoreboard};
+use super::{owner, root};
 use crate::apache::brigade::PassError;
 use crate::apache::log;
 use crate::apache::request::Request;
@@ -434,16 +434,6 @@ impl<'g, 'r> Conversation<'g, 'r> {
                     log::request_at(request, level, &String::from_utf8_lossy(line), source);
                     Ok(())
                 }
-                Part::Scoreboard => match self.files.pop_front() {
-                    Some(socket) => {
-                        // To a group that may not ask it is closed without an answer.
-                        if self.group.front.server_metrics {
-                            scoreboard::tell(&socket);
-                        }
-                        Ok(())
-                    }
-                    None => return Some(Ending::Garbage(ProtocolError::Order(Kind::Scoreboard))),
-                },
                 Part::Times(times) => {
                     self.worker = Some(times.pid);
                     self.response.begun_by(times);

@@ -5,6 +5,7 @@
 
 use super::body::Spares;
 use super::connections::Connections;
+use super::scoreboard;
 use crate::apache::pool::Pool;
 use crate::apache::server::{self, Server};
 use crate::apache::{child, log};
@@ -195,7 +196,13 @@ fn warn_of_another_module(main: Server<'_>) {
 }
 
 /// In a child: the parent's ends of the groups are not for it.
-pub(crate) fn start_child() {
+pub(crate) fn start_child(pool: Pool<'_>, main: Server<'_>) {
+    let may_ask: Vec<[u8; 16]> = SERVED.read().iter().filter(|group| group.front.server_metrics).map(|group| group.secret).collect();
+    if !may_ask.is_empty()
+        && let Err(error) = scoreboard::start_child(pool, move |secret| may_ask.contains(secret))
+    {
+        log::server(main, codes::NO_SCOREBOARD.level, &codes::NO_SCOREBOARD.line(error));
+    }
     let mut running = RUNNING.lock();
     // Closing a channel here does not end the supervisor: the parent's end stays open.
     running.clear();
@@ -443,6 +450,19 @@ fn remove_stale(prefix: &Path) {
     }
 }
 
+/// Where the applications of a group may ask for the scoreboard, if they may.
+fn scoreboard_address(main: Server<'_>, group: &Group) -> Option<Vec<u8>> {
+    if !group.options.server_metrics.unwrap_or(false) {
+        return None;
+    }
+    let address = scoreboard::listen();
+    if let Err(error) = &address {
+        let what = format!("server-metrics= of the daemon group '{}' has no effect: {error}", group.name);
+        log::server(main, codes::NO_SCOREBOARD.level, &codes::NO_SCOREBOARD.line(what));
+    }
+    address.ok()
+}
+
 /// What the group's processes are told.
 fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>, kept: &Running) -> GroupSettings {
     let home = group.python_home(global).map(|home| PathBuf::from(OsStr::from_bytes(home)));
@@ -453,6 +473,7 @@ fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>
         GroupFacts {
             secret: kept.secret,
             direct: kept.direct.clone(),
+            scoreboard: scoreboard_address(main, group),
             peers: vec![ours.map_or_else(|| nix::unistd::geteuid().as_raw(), |(uid, _)| uid)],
             may_do_without_lock: is_free_threaded(&interpreter),
             interpreter: interpreter.into_os_string().into_vec(),

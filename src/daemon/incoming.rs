@@ -39,8 +39,6 @@ pub(super) enum Part<'b> {
     Log(Level, &'b [u8]),
     /// The same, with the line of a source file where it has come about.
     LogAt(Source<'b>, Level, &'b [u8]),
-    /// The scoreboard is wanted, at the next descriptor.
-    Scoreboard,
     /// Who executes the request, and since when.
     Times(Times),
     /// The response is complete; whether the connection is kept.
@@ -218,7 +216,6 @@ impl Incoming {
                 let level = Level::from_octet(rest.first().copied().unwrap_or(0));
                 Part::LogAt(source, level, rest.get(1..).unwrap_or_default())
             }
-            Kind::Scoreboard => Part::Scoreboard,
             Kind::Times => Part::Times(Times::decode(payload)?),
             Kind::Closing => Part::Closing,
             Kind::Aborted => Part::Aborted(Aborted::from_octet(first)),

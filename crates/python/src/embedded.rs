@@ -86,7 +86,7 @@ fn start_host(settings: EmbeddedSettings) -> Result<&'static Host, crate::host::
         reload: ReloadPolicy::InPlace,
         loaded: Box::new(|_, _, _| {}),
         meter: Arc::new(Meter::of_child(server.threads_per_process)),
-        scoreboard,
+        scoreboard: Arc::new(scoreboard),
         log: Arc::clone(&log),
         python,
     })?;

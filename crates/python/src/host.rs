@@ -58,8 +58,8 @@ pub(crate) struct HostSettings {
     pub(crate) loaded: Box<dyn Fn(Import, i64, bool) + Send + Sync>,
     /// Counts requests.
     pub(crate) meter: Arc<Meter>,
-    /// Gives httpd's encoded scoreboard where that is in the memory of this process.
-    pub(crate) scoreboard: fn() -> Option<Vec<u8>>,
+    /// Gives httpd's encoded scoreboard, for which it may wait.
+    pub(crate) scoreboard: Arc<dyn Fn() -> Option<Vec<u8>> + Send + Sync>,
     /// Where lines go that belong to no request.
     pub(crate) log: Arc<dyn LogSink>,
 }

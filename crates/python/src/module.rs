@@ -38,9 +38,9 @@ pub(crate) struct State {
     pub(crate) meter: Arc<Meter>,
     /// Whether `WSGITelemetryService` is configured, which takes the figures for itself.
     has_telemetry: bool,
-    /// Whether applications may have httpd's scoreboard, and who gives it in embedded mode.
+    /// Whether applications may have httpd's scoreboard, and who gives it.
     server_metrics: bool,
-    scoreboard: fn() -> Option<Vec<u8>>,
+    scoreboard: Arc<dyn Fn() -> Option<Vec<u8>> + Send + Sync>,
     figures: Type<Figures>,
     /// Makes text streams.
     pub(crate) streams: TextStreams,
@@ -92,7 +92,7 @@ impl State {
             meter: Arc::clone(&settings.meter),
             has_telemetry: settings.python.has_telemetry,
             server_metrics: settings.python.server_metrics,
-            scoreboard: settings.scoreboard,
+            scoreboard: Arc::clone(&settings.scoreboard),
             figures: Type::new(py)?,
             streams: TextStreams::new(py)?,
             input: Type::new(py)?,

@@ -16,6 +16,7 @@ mod log;
 mod offer;
 mod pool;
 mod request;
+mod scoreboard;
 mod service;
 mod subscribers;
 mod template;
@@ -262,6 +263,7 @@ fn become_local(group: &GroupSettings) {
 /// What the host is told, and what it tells: loads and changes go to the supervisor.
 fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, signs: &Arc<watch::Signs>) -> HostSettings {
     let (loads, changes, signs) = (Arc::clone(channel), Arc::clone(channel), Arc::clone(signs));
+    let asking = group.clone();
     // Each request meets a change; the supervisor is told of it once.
     let told = parking_lot::Mutex::new(HashMap::<Vec<u8>, i64>::new());
     HostSettings {
@@ -283,7 +285,7 @@ fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, signs: &Arc<watc
             }
         })),
         meter: Arc::new(Meter::of_worker(group.threads)),
-        scoreboard: || None,
+        scoreboard: Arc::new(move || scoreboard::ask(&asking)),
         loaded: Box::new(move |import, modified, reloads| {
             signs.load();
             tell(&loads, &FromWorker::Loaded { import, modified, reloads });

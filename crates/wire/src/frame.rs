@@ -50,9 +50,6 @@ pub enum Kind {
     Closing = 25,
     /// To httpd: who executes the request, and since when; sent before its end to who wants to know. The payload is [`Times`].
     Times = 26,
-    /// To httpd: the application asks for httpd's scoreboard, to be written to the socket that comes beside it and then closed: a
-    /// [`crate::scoreboard::Scoreboard`], or nothing.
-    Scoreboard = 27,
     /// To httpd: a `Log` that has come about at a line of a source file; the payload is a [`Source`] before what `Log` has.
     LogAt = 28,
 }
@@ -76,7 +73,6 @@ impl Kind {
             24 => Self::Aborted,
             25 => Self::Closing,
             26 => Self::Times,
-            27 => Self::Scoreboard,
             28 => Self::LogAt,
             _ => return None,
         })

@@ -226,6 +226,8 @@ pub struct GroupSettings {
     pub peers: Vec<u32>,
     /// The abstract address (unix(7)) at which each worker takes requests that are for it alone is this, a point and its pid.
     pub direct: Octets,
+    /// The abstract address (unix(7)) at which httpd's children tell their scoreboard to who names the secret (`server-metrics=`).
+    pub scoreboard: Option<Octets>,
     /// `file:line` of the directive, for messages.
     pub defined_at: String,
     /// Who the processes are.

@@ -14,6 +14,8 @@ pub(crate) struct GroupFacts {
     pub(crate) peers: Vec<u32>,
     /// See [`GroupSettings::direct`].
     pub(crate) direct: Vec<u8>,
+    /// See [`GroupSettings::scoreboard`].
+    pub(crate) scoreboard: Option<Vec<u8>>,
     /// The interpreter to execute, an absolute path: what [`Group::python_home`] leads to.
     pub(crate) interpreter: Vec<u8>,
     /// Whether that is a free-threaded Python, which may run without its lock.
@@ -82,6 +84,7 @@ impl Group {
             secret: facts.secret,
             peers: facts.peers,
             direct: Octets::from(facts.direct),
+            scoreboard: facts.scoreboard.map(Octets::from),
             defined_at: self.place.to_string(),
             identity: self.identity(facts.user_and_group),
             limits: Limits {
@@ -206,6 +209,7 @@ mod tests {
             secret: [7; 16],
             peers: vec![33],
             direct: b"mod_wsgi.1.1".to_vec(),
+            scoreboard: None,
             interpreter: b"/usr/bin/python3".to_vec(),
             may_do_without_lock: false,
             host: b"/lib/mod_wsgi_python.so".to_vec(),

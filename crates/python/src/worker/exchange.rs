@@ -7,25 +7,18 @@ use super::incoming::Part;
 use super::watch::Signs;
 use crate::wsgi::exchange::{Exchange, InputError, Outcome, OutputError, Push};
 use std::fs::File;
-use std::io::Read as _;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
 use wire::counters::WorkerSlot;
 use wire::frame::{Aborted, BODY_LIMIT, FileRange, HEAD_LIMIT, HEADER, Header, Kind, Source, Times, push, push_log, push_log_at};
 use wire::head::{Body, ResponseHead};
 use wire::log::Level;
-use wire::scoreboard;
 
 /// Octets up to which a block is copied beside what waits, to leave with what comes next.
 const COALESCED: usize = 64 * 1024;
 
 /// Octets of frames that may wait while httpd takes nothing; a log line beyond goes to the group's own log.
 const LOG_BOUND: usize = 1024 * 1024;
-
-/// How long httpd may pause in telling its scoreboard.
-const SCOREBOARD_TIME: Duration = Duration::from_secs(2);
 
 /// Where the request body is.
 enum Input {
@@ -363,20 +356,6 @@ impl Exchange for Frames<'_> {
 
     fn log_at(&mut self, level: Level, line: &str, source: Source<'_>) {
         self.log_with(level, line, Some(source));
-    }
-
-    fn scoreboard(&mut self) -> Option<Vec<u8>> {
-        self.check_open().ok()?;
-        let (ours, theirs) = UnixStream::pair().ok()?;
-        let mut frame = Vec::with_capacity(HEADER);
-        push(&mut frame, Kind::Scoreboard, self.request, &[]);
-        self.connection.send_descriptor(&frame, theirs.as_fd()).ok()?;
-        drop(theirs);
-        // httpd closes it when it has written all, or nothing.
-        ours.set_read_timeout(Some(SCOREBOARD_TIME)).ok()?;
-        let mut octets = Vec::new();
-        ours.take(scoreboard::LIMIT as u64).read_to_end(&mut octets).ok()?;
-        Some(octets)
     }
 }
 

@@ -51,11 +51,6 @@ pub(crate) trait Exchange: Send {
     fn log_at(&mut self, level: Level, line: &str, _source: Source<'_>) {
         self.log(level, line);
     }
-
-    /// httpd's encoded scoreboard, if it gives that to another process; it may be long in coming.
-    fn scoreboard(&mut self) -> Option<Vec<u8>> {
-        None
-    }
 }
 
 /// When octets are to be on the wire.

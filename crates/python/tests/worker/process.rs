@@ -123,6 +123,7 @@ pub(crate) fn settings() -> WorkerSettings {
         name: "tests".to_owned(),
         secret: SECRET,
         peers: vec![sys::nix::unistd::getuid().as_raw()],
+        scoreboard: None,
         direct: Octets::from(format!("mod_wsgi-test.{}", std::process::id()).into_bytes()),
         defined_at: "httpd.conf:1".to_owned(),
         identity: Identity { uid: None, gid: None, groups: None, chroot: None, cpu_priority: 0 },

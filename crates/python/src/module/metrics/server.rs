@@ -1,7 +1,6 @@
 //! `mod_wsgi.server_metrics()`: httpd's scoreboard, as applications see it.
 //!
-//! In embedded mode it is in the memory of the process. In daemon mode it is in httpd's, which a worker must not have: the thread of a
-//! request asks over the request's connection, and a thread of the application's own has nobody to ask.
+//! In embedded mode it is in the memory of the process. In daemon mode it is in httpd's, which a worker must not have, and asks.
 
 #![forbid(unsafe_code)]
 
@@ -10,9 +9,7 @@ use crate::module::State;
 use crate::python::{Attached, Exception, Method, Object, This};
 use crate::wsgi::arguments;
 use crate::wsgi::environ::seconds;
-use crate::wsgi::request::Request;
 use std::ffi::CStr;
-use wire::log::Level;
 use wire::scoreboard::{Process, Scoreboard, Worker};
 
 pub(super) struct ServerMetrics;
@@ -33,16 +30,8 @@ fn scoreboard(py: Attached<'_>, state: &State) -> Option<Scoreboard> {
     if !state.server_metrics {
         return None;
     }
-    let octets = if !state.daemon {
-        (state.scoreboard)()
-    } else if let Some(request) = Request::current() {
-        request.lent.waiting(py, |exchange| exchange.scoreboard()).flatten()
-    } else {
-        let text = "mod_wsgi.server_metrics() has no answer outside of the thread of a request: httpd is asked over its connection.";
-        state.sink.log(Level::Info, text);
-        None
-    };
-    Scoreboard::decode(&octets?).ok()
+    let octets = py.detach(|| (state.scoreboard)())?;
+    Scoreboard::decode(&octets).ok()
 }
 
 fn figures(py: Attached<'_>, scoreboard: &Scoreboard) -> Result<Object, Exception> {
