@@ -22,6 +22,12 @@ const COLLECT: usize = 32 * 1024;
 /// How much of the spool goes to a client at a time: less than a socket that reports room has room for.
 const PIECE: usize = 32 * 1024;
 
+/// How much a socket that reports room takes at least, without being asked again.
+const ROOM: usize = 16 * 1024;
+
+/// What the kernel needs for each small piece besides its octets, at most.
+const OVERHEAD: usize = 1024;
+
 /// A response.
 pub(crate) struct Response<'r> {
     brigade: Brigade<'r>,
@@ -30,6 +36,8 @@ pub(crate) struct Response<'r> {
     state: State,
     /// Whether something has been passed to the client.
     passed: bool,
+    /// What the client's socket has room for, as far as it is known: asking costs a system call.
+    room: usize,
     /// The length that the application announced, and what it has sent of it.
     length: Option<u64>,
     sent: u64,
@@ -67,7 +75,7 @@ impl<'r> Response<'r> {
     /// A response that has not begun.
     pub(crate) fn new(request: &Request<'r>, options: ResponseOptions) -> Self {
         let brigade = request.brigade();
-        Self { brigade, buffer: Vec::new(), spool: None, state: State::Waiting, passed: false, length: None, sent: 0, options }
+        Self { brigade, buffer: Vec::new(), spool: None, state: State::Waiting, passed: false, room: ROOM, length: None, sent: 0, options }
     }
 
     /// Whether the head has come.
@@ -152,7 +160,7 @@ impl<'r> Response<'r> {
     /// Passes the buffer on, and then `octets`, or keeps both in the spool for a client that has no room.
     fn push_out(&mut self, request: &Request<'r>, octets: &[u8], tail: Tail) -> Result<(), PassError> {
         let is_something = !self.buffer.is_empty() || !octets.is_empty();
-        if self.options.spool_limit > 0 && is_something && (self.is_spooled() || !self.client_has_room(request)) {
+        if self.options.spool_limit > 0 && is_something && (self.is_spooled() || !self.client_has_room(request, octets.len())) {
             if self.spool(octets).is_ok() {
                 self.buffer.clear();
                 return Ok(());
@@ -176,26 +184,34 @@ impl<'r> Response<'r> {
         }
     }
 
-    /// Whether the client takes octets without being waited for.
-    fn client_has_room(&self, request: &Request<'r>) -> bool {
+    /// Whether the client takes what is in the buffer, and `more` octets, without being waited for.
+    fn client_has_room(&mut self, request: &Request<'r>, more: usize) -> bool {
         if request.has_output_pending() {
             return false;
         }
-        // What is first in a response meets an empty socket buffer, as a rule: the question costs a system call.
-        !self.passed
-            || request.client_socket().is_none_or(|client| socket::wait(client, Readiness::Write, Some(Duration::ZERO)).unwrap_or(true))
+        let needed = self.buffer.len() + more + OVERHEAD;
+        // What is first in a response meets an empty socket buffer, as a rule.
+        if self.passed && self.room < needed {
+            let asked = request.client_socket().map(|client| socket::wait(client, Readiness::Write, Some(Duration::ZERO)));
+            if asked.is_some_and(|room| !room.unwrap_or(true)) {
+                return false;
+            }
+            self.room = ROOM;
+        }
+        self.room = self.room.saturating_sub(needed);
+        true
     }
 
     /// Whether the end of the response goes out with a flush. Without one httpd takes its time with a slow client, and needs no thread for
     /// it where the MPM can.
-    fn is_ended_at_once(&self, request: &Request<'r>) -> bool {
+    fn is_ended_at_once(&mut self, request: &Request<'r>) -> bool {
         if !self.brigade.is_empty() {
             // A file, which goes as httpd's own do.
             return false;
         }
         // Where everything is out already there is nothing to wait for.
         let is_out = self.passed && self.buffer.is_empty() && !request.has_output_pending();
-        is_out || self.client_has_room(request)
+        is_out || self.client_has_room(request, 0)
     }
 
     /// Sends some of the spool to a client that has room again.
@@ -204,7 +220,7 @@ impl<'r> Response<'r> {
         // Not on the stack, whose pages would be touched by each response that comes along here.
         let mut piece = vec![0; PIECE];
         let length = spool.read(&mut piece).map_err(|_| PassError::Spool)?;
-        self.passed = true;
+        (self.passed, self.room) = (true, 0);
         self.brigade.pass_octets(request, &[&piece[..length]], Tail::Flush)
     }
 
