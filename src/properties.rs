@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::config::alias::{Alias, AliasOptions, Location, map};
+use crate::config::alias::{Alias, AliasOptions, Location, Mapped, map};
 use crate::config::expand::{Facts, Template};
 use crate::config::proxies;
 use crate::config::value::Network;
@@ -54,7 +54,7 @@ proptest! {
         let (short, asked) = (collapsed(&path), collapsed(&uri));
         let meant = if short.ends_with(b"/") { asked.starts_with(&short) } else { asked == short || asked.starts_with(&[&short[..], b"/"].concat()) };
         let aliases = [alias(&path)];
-        let found = map(&aliases, &uri).map(|(file, _)| file);
+        let found = map(&aliases, &uri).map(|Mapped { target, rest, .. }| [target, rest].concat());
         prop_assert_eq!(found.is_some(), meant);
         prop_assert!(found.is_none_or(|file| file.strip_prefix(b"/srv/x.wsgi").is_some_and(|rest| uri.ends_with(rest))));
     }

@@ -5,7 +5,7 @@
 use crate::apache::request::{FileKind, Request};
 use crate::apache::status::Status;
 use crate::apache::{log, server};
-use crate::config::alias::{self, AliasOptions};
+use crate::config::alias::{self, AliasOptions, Mapped};
 use crate::config::expand::Template;
 use crate::config::options::{ChildScript, Global, HandlerScript};
 use crate::config::settings::request::{RequestSettings, Source};
@@ -52,8 +52,11 @@ impl Refusal {
 /// The translate-name hook: which file a URL means by the script aliases.
 pub(crate) fn translate(request: &mut Request<'_>) -> Status {
     let Some(uri) = request.uri() else { return Status::DECLINED };
-    let Some((filename, place)) = alias::map(&request.server().options().aliases, uri) else { return Status::DECLINED };
-    request.set_filename(&filename);
+    let Some(Mapped { target, rest, place }) = alias::map(&request.server().options().aliases, uri) else { return Status::DECLINED };
+    // Where the target is a script, httpd need not find that out component by component, for want of a file of the whole name.
+    if !rest.starts_with(b"/") || !request.set_file_and_path_info(&target, &rest) {
+        request.set_filename(&[target, rest].concat());
+    }
     request.set_handler(SCRIPT_HANDLER);
     // What httpd's own script alias leaves: mod_mime then keeps the handler.
     request.notes().set(b"alias-forced-type", SCRIPT_HANDLER.to_bytes());

@@ -164,6 +164,22 @@ impl<'r> Request<'r> {
         self.fields_mut().filename = path.as_ptr().cast_mut();
     }
 
+    /// Names the requested file, and what of the URL follows it, if there is such a file and it is regular.
+    pub(crate) fn set_file_and_path_info(&mut self, path: &[u8], path_info: &[u8]) -> bool {
+        let (path, path_info) = (self.pool().string(path), self.pool().string(path_info));
+        let mut found = self.fields().finfo;
+        // SAFETY: the pool is live, and the path lives as long as what is found; what is asked is what httpd itself asks.
+        let status = unsafe { ffi::apr_stat(&raw mut found, path.as_ptr(), ffi::APR_FINFO_MIN, self.pool().raw()) };
+        let is_file = status == 0 && found.filetype == ffi::apr_filetype_e_APR_REG;
+        if is_file {
+            let fields = self.fields_mut();
+            fields.filename = path.as_ptr().cast_mut();
+            fields.path_info = path_info.as_ptr().cast_mut();
+            fields.finfo = found;
+        }
+        is_file
+    }
+
     /// What of the URL follows the file.
     pub(crate) fn path_info(&self) -> &'r [u8] {
         self.octets(self.fields().path_info).unwrap_or(b"")

@@ -45,25 +45,37 @@ pub(crate) struct Alias {
     pub(crate) options: Arc<AliasOptions>,
 }
 
-/// The file that `uri` means by the first alias that matches, and the place of that alias.
-pub(crate) fn map(aliases: &[Alias], uri: &[u8]) -> Option<(Vec<u8>, usize)> {
+/// What a URL means by the first alias that matches.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mapped {
+    /// The alias's target.
+    pub(crate) target: Vec<u8>,
+    /// What of the URL follows it.
+    pub(crate) rest: Vec<u8>,
+    /// The place of the alias.
+    pub(crate) place: usize,
+}
+
+/// What `uri` means by the first alias that matches.
+pub(crate) fn map(aliases: &[Alias], uri: &[u8]) -> Option<Mapped> {
     if !uri.is_empty() && uri[0] != b'/' {
         return None;
     }
-    aliases.iter().enumerate().find_map(|(place, alias)| Some((alias.file(uri)?, place)))
+    let mut found = aliases.iter().enumerate();
+    found.find_map(|(place, alias)| alias.file(uri).map(|(target, rest)| Mapped { target, rest: rest.to_vec(), place }))
 }
 
 impl Alias {
-    /// The file that `uri` means, if the alias matches.
-    fn file(&self, uri: &[u8]) -> Option<Vec<u8>> {
+    /// The target that `uri` means, if the alias matches, and what follows it.
+    fn file<'u>(&self, uri: &'u [u8]) -> Option<(Vec<u8>, &'u [u8])> {
         match &self.location {
             // The whole URL follows the target: its leading slash separates the two.
-            Location::Path(path) if path == b"/" => uri.starts_with(b"/").then(|| [&self.target, uri].concat()),
-            Location::Path(path) => matched(path, uri).map(|length| [&self.target, &uri[length..]].concat()),
+            Location::Path(path) if path == b"/" => uri.starts_with(b"/").then(|| (self.target.clone(), uri)),
+            Location::Path(path) => matched(path, uri).map(|length| (self.target.clone(), &uri[length..])),
             Location::Pattern(pattern) => {
                 let groups = pattern.find(uri)?;
                 let end = groups[0].as_ref()?.end;
-                Some([substitute(&self.target, uri, &groups), uri[end..].to_vec()].concat())
+                Some((substitute(&self.target, uri, &groups), &uri[end..]))
             }
         }
     }
@@ -123,7 +135,7 @@ pub(crate) mod tests {
     }
 
     fn file(aliases: &[Alias], uri: &str) -> Option<String> {
-        map(aliases, uri.as_bytes()).map(|(file, _)| text(&file).into_owned())
+        map(aliases, uri.as_bytes()).map(|Mapped { target, rest, .. }| text(&[target, rest].concat()).into_owned())
     }
 
     #[test]

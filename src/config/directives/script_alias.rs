@@ -130,14 +130,14 @@ pub(super) fn authorization_option(site: &Site<'_>, value: &[u8]) -> Result<bool
 mod tests {
     use super::super::testing::Reader;
     use super::*;
-    use crate::config::alias::map;
+    use crate::config::alias::{Mapped, map};
 
     #[test]
     fn an_alias_maps_a_url() {
         let mut reader = Reader::new();
         reader.read("WSGIScriptAlias /app \"/srv/my app.wsgi\"");
         let found = map(&reader.server.aliases, b"/app/x").expect("matches");
-        assert_eq!(found, (b"/srv/my app.wsgi/x".to_vec(), 0));
+        assert_eq!(found, Mapped { target: b"/srv/my app.wsgi".to_vec(), rest: b"/x".to_vec(), place: 0 });
         assert_eq!(*reader.server.aliases[0].options, AliasOptions::default());
     }
 
@@ -174,7 +174,7 @@ mod tests {
     fn a_pattern_is_compiled_when_it_is_read() {
         let mut reader = Reader::new();
         reader.read("WSGIDaemonProcess app").read("WSGIScriptAliasMatch ^/([^/]+) /srv/$1.wsgi process-group=app application-group=x");
-        assert_eq!(map(&reader.server.aliases, b"/blue/x").expect("matches").0, b"/srv/blue.wsgi/x");
+        assert_eq!(map(&reader.server.aliases, b"/blue/x").expect("matches").target, b"/srv/blue.wsgi");
         assert_eq!(reader.global.imports, []);
         assert_eq!(
             reader.error("WSGIScriptAliasMatch ^/( /srv/$1.wsgi"),
