@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, Httpd, Mode, Request, wait_until};
+use crate::harness::{Client, Httpd, Mode, Request, not_on_this_machine, wait_until};
 
 #[test]
 fn a_group_grows_when_requests_wait() {
@@ -46,4 +46,51 @@ fn a_worker_near_its_memory_limit_is_replaced_before_anything_fails() {
     });
     assert!(enough.is_some(), "{pids:?} have answered");
     assert_eq!(httpd.log().lines_with("WSGI0312").len(), 2);
+}
+
+/// A control group of the kernel's with a limit of memory, for as long as the test runs.
+struct Confined(std::path::PathBuf);
+
+impl Confined {
+    /// Puts a process into one; `None` where the kernel, or whoever runs us, has none to give (cgroups(7), version 1).
+    fn new(pid: i32, limit: &str) -> Option<Self> {
+        let folder = std::path::Path::new("/sys/fs/cgroup/memory").join(format!("suite-{}-{pid}", std::process::id()));
+        std::fs::create_dir(&folder).ok()?;
+        let confined = Self(folder);
+        std::fs::write(confined.0.join("memory.limit_in_bytes"), limit).ok()?;
+        // Or it would be swapped out instead; not every kernel counts that.
+        let _where_counted = std::fs::write(confined.0.join("memory.memsw.limit_in_bytes"), limit);
+        std::fs::write(confined.0.join("cgroup.procs"), pid.to_string()).ok()?;
+        Some(confined)
+    }
+}
+
+impl Drop for Confined {
+    fn drop(&mut self) {
+        let _empty_by_now = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_worker_that_the_kernel_kills_for_memory_is_named_so() {
+    only_ours!("a daemon process that the kernel has killed for lack of memory was ended by signal 9");
+    let script = "import os\ndef application(environ, start_response):\n    kept = []\n    while environ['QUERY_STRING']:\n        \
+                  kept.append(bytearray(b'x' * (10 << 20)))\n    start_response('200 OK', [])\n    return [str(os.getpid()).encode()]\n";
+    let mut httpd = Httpd::new(Mode::Daemon)
+        .daemon_options("threads=1")
+        .file("apps/eat.wsgi", script)
+        .config("WSGIScriptAlias / ${APPS}/eat.wsgi")
+        .start();
+    let worker = httpd.get("/").text();
+    let Some(_confined) = Confined::new(worker.parse().expect("a pid"), "100M") else {
+        return not_on_this_machine("there is no control group of memory (version 1) for a test to make");
+    };
+    httpd.allow_log("WSGI0302");
+    httpd.allow_log("WSGI0146");
+    assert_eq!(httpd.get("/?eat").status, 502);
+    for code in ["WSGI0302", "WSGI0146"] {
+        let line = httpd.log().wait_for(code);
+        assert!(line.contains(&worker) && line.contains("memory"), "{line}");
+    }
+    assert_ne!(httpd.get("/").text(), worker);
 }

@@ -168,6 +168,8 @@ fn a_full_queue_is_an_answer() {
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
     assert!(!refused.is_empty() && refused.len() < answers.len(), "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
     assert!(refused.iter().all(|answer| answer.header("Retry-After").is_some()));
+    let lines = httpd.log().lines_with("WSGI0116");
+    assert!(lines.iter().all(|line| line.contains("is full") && line.contains("'queue-limit='")), "{lines:?}");
 }
 
 #[test]

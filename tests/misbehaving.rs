@@ -121,5 +121,5 @@ fn a_process_serves_until_a_killed_supervisor_has_a_successor() {
     wait_for_another(&httpd, &pid);
     let gone = || Process::find(pid.parse().expect("a number")).is_none_or(|process| !process.is_running()).then_some(());
     assert!(wait_until(Duration::from_secs(10), gone).is_some(), "process {pid} goes on without a supervisor\n{}", httpd.log().tail());
-    httpd.log().wait_for("WSGI0344");
+    assert!(httpd.log().wait_for("WSGI0344").contains("SIGKILL"), "{}", httpd.log().tail());
 }

@@ -179,11 +179,11 @@ mod tests {
     #[test]
     fn an_option_without_effect_is_told_once() {
         let mut reader = Reader::new();
-        reader.read("WSGIDaemonProcess off deadlock-timeout=0 header-buffer-size=0 server-metrics=Off");
+        reader.read("WSGIDaemonProcess off deadlock-timeout=0 response-socket-timeout=0 server-metrics=Off");
         reader
-            .read("WSGIDaemonProcess a header-buffer-size=9000")
-            .read("WSGIDaemonProcess b header-buffer-size=10000 threads=0 reload=strict");
+            .read("WSGIDaemonProcess a response-socket-timeout=9")
+            .read("WSGIDaemonProcess b response-socket-timeout=10 threads=0 reload=strict");
         let texts: Vec<_> = reader.global.mentions.notices.iter().map(|notice| notice.text.as_str()).collect();
-        assert_eq!(texts, ["header-buffer-size= of WSGIDaemonProcess at test.conf:1 is checked and has no effect in this version"]);
+        assert_eq!(texts, ["response-socket-timeout= of WSGIDaemonProcess at test.conf:1 is checked and has no effect in this version"]);
     }
 }

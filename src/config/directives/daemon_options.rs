@@ -43,6 +43,12 @@ const fn not_yet(name: &'static str, apply: Read) -> Definition {
     Definition { name, effect: Effect::NotYet(4), apply }
 }
 
+/// What stands in the place of options of mod_wsgi that our design has no use for.
+const SYSTEMS_BUFFERS: &str =
+    "what the system's buffers do not hold is kept in a temporary file ('response-spool-limit=', 'body-spool-limit=')";
+const LONG_LINES: &str = "the head of a response may have 16 MiB, however long its lines are";
+const SPOOLED: &str = "what a client has not taken is kept in a temporary file ('response-spool-limit=')";
+
 /// The largest group whose counters and sockets are sized for: far above what one machine runs.
 const MOST_PROCESSES: u32 = 1024;
 
@@ -77,10 +83,10 @@ pub(super) static OPTIONS: &[Definition] = &[
     works("queue-timeout", |v, o| v.seconds(&mut o.queue_timeout, "queue timeout")),
     works("listen-backlog", |v, o| v.count(&mut o.listen_backlog, "listen backlog", 0..=i32::MAX.unsigned_abs())),
     works("display-name", |v, o| v.octets(&mut o.display_name)),
-    not_yet("send-buffer-size", |v, o| v.buffer(&mut o.send_buffer_size, "Send", 512, "system default")),
-    not_yet("receive-buffer-size", |v, o| v.buffer(&mut o.receive_buffer_size, "Receive", 512, "system default")),
-    not_yet("header-buffer-size", |v, o| v.buffer(&mut o.header_buffer_size, "Header", 8192, "default")),
-    not_yet("response-buffer-size", |v, o| v.buffer(&mut o.response_buffer_size, "Response", 65536, "default")),
+    replaced("send-buffer-size", SYSTEMS_BUFFERS, |v, o| v.buffer(&mut o.send_buffer_size, "Send", 512, "system default")),
+    replaced("receive-buffer-size", SYSTEMS_BUFFERS, |v, o| v.buffer(&mut o.receive_buffer_size, "Receive", 512, "system default")),
+    replaced("header-buffer-size", LONG_LINES, |v, o| v.buffer(&mut o.header_buffer_size, "Header", 8192, "default")),
+    replaced("response-buffer-size", SPOOLED, |v, o| v.buffer(&mut o.response_buffer_size, "Response", 65536, "default")),
     not_yet("response-socket-timeout", |v, o| v.seconds(&mut o.response_socket_timeout, "response socket timeout")),
     replaced("response-flush-delay", "each block that an application yields is sent to the client at once", |v, o| {
         v.milliseconds(&mut o.response_flush_delay, "response flush delay")
