@@ -9,7 +9,7 @@
 use super::body::{BodyError, RequestBody, Spool, Taken};
 use super::connections::Kept;
 use super::group::{self, Served, Unusable};
-use super::incoming::{Incoming, Part, ProtocolError};
+use super::incoming::{Incoming, Part, ProtocolError, holds};
 use super::loss::{execution, what_happened};
 use super::{owner, root};
 use crate::apache::brigade::PassError;
@@ -583,12 +583,4 @@ impl<'g, 'r> Conversation<'g, 'r> {
             }
         }
     }
-}
-
-/// Whether the descriptor is a regular file with at least so many octets: anything else could block httpd, or fail later.
-fn holds(file: &OwnedFd, octets: u64) -> bool {
-    use sys::nix::sys::stat::{SFlag, fstat};
-    fstat(file).is_ok_and(|stat| {
-        SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG && u64::try_from(stat.st_size).unwrap_or(0) >= octets
-    })
 }

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 use wire::frame::{Aborted, FileRange, FrameError, HEADER, Header, Kind, Source, Times};
 use wire::log::Level;
@@ -268,6 +269,14 @@ impl Incoming {
     fn in_order(&self, kind: Kind, condition: bool) -> Result<(), ProtocolError> {
         if condition { Ok(()) } else { Err(ProtocolError::Order(kind)) }
     }
+}
+
+/// Whether the descriptor is a regular file with at least so many octets: anything else could block httpd, or fail later.
+pub(super) fn holds(file: &OwnedFd, octets: u64) -> bool {
+    use sys::nix::sys::stat::{SFlag, fstat};
+    fstat(file).is_ok_and(|stat| {
+        SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG && u64::try_from(stat.st_size).unwrap_or(0) >= octets
+    })
 }
 
 #[cfg(test)]
