@@ -19,7 +19,8 @@ use wire::head::ResponseHead;
 /// How much is collected before it is passed on although more is to follow at once.
 const COLLECT: usize = 32 * 1024;
 
-/// How much of the spool goes to a client at a time: less than a socket that reports room has room for.
+/// How much goes to a client at a time that may have no room for it: what the socket does not take is kept in memory by httpd's core, which
+/// waits for the client from 64 KiB on.
 const PIECE: usize = 32 * 1024;
 
 /// How much a socket that reports room takes at least, without being asked again.
@@ -27,6 +28,9 @@ const ROOM: usize = 16 * 1024;
 
 /// What the kernel needs for each small piece besides its octets, at most.
 const OVERHEAD: usize = 1024;
+
+/// What a socket that reports room takes even when the kernel runs short of memory for sockets.
+const LITTLE: usize = 4 * 1024;
 
 /// A response.
 pub(crate) struct Response<'r> {
@@ -38,6 +42,8 @@ pub(crate) struct Response<'r> {
     passed: bool,
     /// What the client's socket has room for, as far as it is known: asking costs a system call.
     room: usize,
+    /// Whether filters may keep something of what was passed, which a flush is still to bring out.
+    owes_flush: bool,
     /// The length that the application announced, and what it has sent of it.
     length: Option<u64>,
     sent: u64,
@@ -75,7 +81,18 @@ impl<'r> Response<'r> {
     /// A response that has not begun.
     pub(crate) fn new(request: &Request<'r>, options: ResponseOptions) -> Self {
         let brigade = request.brigade();
-        Self { brigade, buffer: Vec::new(), spool: None, state: State::Waiting, passed: false, room: ROOM, length: None, sent: 0, options }
+        Self {
+            brigade,
+            buffer: Vec::new(),
+            spool: None,
+            state: State::Waiting,
+            passed: false,
+            room: ROOM,
+            owes_flush: false,
+            length: None,
+            sent: 0,
+            options,
+        }
     }
 
     /// Whether the head has come.
@@ -83,9 +100,18 @@ impl<'r> Response<'r> {
         self.state != State::Waiting
     }
 
-    /// Whether something waits for the client to take it, which [`Response::drain`] continues.
-    pub(crate) fn is_spooled(&self) -> bool {
+    fn is_spooled(&self) -> bool {
         self.spool.as_ref().is_some_and(|spool| !spool.is_empty())
+    }
+
+    /// Whether something waits for the client to take it, which [`Response::drain`] continues.
+    pub(crate) fn waits_for_client(&self, request: &Request<'r>) -> bool {
+        self.is_spooled() || (self.is_patient(request) && request.has_output_pending())
+    }
+
+    /// Whether octets wait here for the client, so that nobody else has to.
+    fn is_patient(&self, request: &Request<'r>) -> bool {
+        self.options.spool_limit > 0 && request.client_socket().is_some()
     }
 
     /// Whether as much waits for the client as may.
@@ -157,31 +183,69 @@ impl<'r> Response<'r> {
         self.write(request, &[], true)
     }
 
-    /// Passes the buffer on, and then `octets`, or keeps both in the spool for a client that has no room.
+    /// Passes the buffer on, and then `octets`; what a client has no room for is kept.
     fn push_out(&mut self, request: &Request<'r>, octets: &[u8], tail: Tail) -> Result<(), PassError> {
-        let is_something = !self.buffer.is_empty() || !octets.is_empty();
-        if self.options.spool_limit > 0 && is_something && (self.is_spooled() || !self.client_has_room(request, octets.len())) {
-            if self.spool(octets).is_ok() {
-                self.buffer.clear();
-                return Ok(());
-            }
-            // No room for temporary files: then the application waits for the client after all.
-            self.pass_spool()?;
+        let length = self.buffer.len() + octets.len();
+        let is_patient = self.is_patient(request);
+        if self.waits_for_client(request) || (is_patient && length > 0 && !self.client_has_room(request, octets.len())) {
+            self.owes_flush |= tail == Tail::Flush;
+            let buffered = std::mem::take(&mut self.buffer);
+            return self.keep(request, &buffered).and_then(|()| self.keep(request, octets));
         }
+        let mut buffered = std::mem::take(&mut self.buffer);
+        if !is_patient || length <= LITTLE {
+            self.passed = true;
+            self.brigade.pass_octets(request, &[&buffered, octets], tail)?;
+        } else {
+            // Without a flush httpd sends what the client takes now, and does not wait for it to take the rest.
+            for piece in buffered.chunks(PIECE).chain(octets.chunks(PIECE)) {
+                if self.waits_for_client(request) {
+                    self.keep(request, piece)?;
+                } else {
+                    self.pass_some(request, piece)?;
+                }
+            }
+            self.owes_flush |= tail == Tail::Flush;
+            self.pay_flush(request)?;
+        }
+        buffered.clear();
+        self.buffer = buffered;
+        Ok(())
+    }
+
+    /// Passes as much as httpd's core sends without waiting, or keeps.
+    fn pass_some(&mut self, request: &Request<'r>, piece: &[u8]) -> Result<(), PassError> {
         self.passed = true;
-        let result = self.brigade.pass_octets(request, &[&self.buffer, octets], tail);
-        self.buffer.clear();
-        result
+        self.brigade.pass_octets(request, &[piece], Tail::Nothing)?;
+        // The core may have thought that so little is not worth a system call.
+        if request.has_output_pending() { request.send_pending() } else { Ok(()) }
+    }
+
+    /// Brings out what filters keep, once the client has taken everything else.
+    fn pay_flush(&mut self, request: &Request<'r>) -> Result<(), PassError> {
+        if !self.owes_flush || self.waits_for_client(request) {
+            return Ok(());
+        }
+        self.owes_flush = false;
+        self.brigade.pass_octets(request, &[], Tail::Flush)
+    }
+
+    /// Keeps octets for a client that has no room.
+    fn keep(&mut self, request: &Request<'r>, octets: &[u8]) -> Result<(), PassError> {
+        if octets.is_empty() || self.spool(octets).is_ok() {
+            return Ok(());
+        }
+        // No room for temporary files: then the application waits for the client after all.
+        self.pass_spool()?;
+        self.passed = true;
+        self.brigade.pass_octets(request, &[octets], Tail::Flush)
     }
 
     fn spool(&mut self, octets: &[u8]) -> std::io::Result<()> {
         if self.spool.is_none() {
             self.spool = Some(Spool::new()?);
         }
-        match &mut self.spool {
-            Some(spool) => spool.append(&self.buffer).and_then(|()| spool.append(octets)),
-            None => Ok(()),
-        }
+        self.spool.as_mut().map_or(Ok(()), |spool| spool.append(octets))
     }
 
     /// Whether the client takes what is in the buffer, and `more` octets, without being waited for.
@@ -205,23 +269,28 @@ impl<'r> Response<'r> {
     /// Whether the end of the response goes out with a flush. Without one httpd takes its time with a slow client, and needs no thread for
     /// it where the MPM can.
     fn is_ended_at_once(&mut self, request: &Request<'r>) -> bool {
-        if !self.brigade.is_empty() {
-            // A file, which goes as httpd's own do.
+        if !self.brigade.is_empty() || self.waits_for_client(request) {
+            // A file goes as httpd's own do, and what waits is put into one.
             return false;
         }
         // Where everything is out already there is nothing to wait for.
         let is_out = self.passed && self.buffer.is_empty() && !request.has_output_pending();
-        is_out || self.client_has_room(request, 0)
+        is_out || ((!self.passed || self.buffer.len() <= LITTLE) && self.client_has_room(request, 0))
     }
 
-    /// Sends some of the spool to a client that has room again.
+    /// Sends some of what waits to a client that has room again.
     pub(crate) fn drain(&mut self, request: &Request<'r>) -> Result<(), PassError> {
-        let Some(spool) = &mut self.spool else { return Ok(()) };
-        // Not on the stack, whose pages would be touched by each response that comes along here.
-        let mut piece = vec![0; PIECE];
-        let length = spool.read(&mut piece).map_err(|_| PassError::Spool)?;
-        (self.passed, self.room) = (true, 0);
-        self.brigade.pass_octets(request, &[&piece[..length]], Tail::Flush)
+        if request.has_output_pending() {
+            request.send_pending()?;
+        }
+        if let Some(spool) = self.spool.as_mut().filter(|spool| !spool.is_empty() && !request.has_output_pending()) {
+            // Not on the stack, whose pages would be touched by each response that comes along here.
+            let mut piece = vec![0; PIECE];
+            let length = spool.read(&mut piece).map_err(|_| PassError::Spool)?;
+            self.room = 0;
+            self.pass_some(request, &piece[..length])?;
+        }
+        self.pay_flush(request)
     }
 
     /// Puts the rest of the spool into the brigade, as a part of a file: httpd keeps that without memory, and without a thread.
@@ -268,7 +337,7 @@ impl<'r> Response<'r> {
                 if is_short {
                     return self.cut_short(request);
                 }
-                let tail = if self.is_spooled() || !self.is_ended_at_once(request) { Tail::End } else { Tail::FlushAndEnd };
+                let tail = if self.is_ended_at_once(request) { Tail::FlushAndEnd } else { Tail::End };
                 let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &[&self.buffer], tail));
                 Status::OK
             }
@@ -288,8 +357,8 @@ impl<'r> Response<'r> {
 
     fn cut_short(&mut self, request: &mut Request<'r>) -> Status {
         // The head goes first: of a connection that is known to close httpd lets the end be the body's, and nobody sees that it is early.
-        // Before what is spooled it has gone long since.
-        let tail = if self.is_spooled() { Tail::Nothing } else { Tail::Flush };
+        // Before what waits for the client it has gone long since.
+        let tail = if self.waits_for_client(request) { Tail::Nothing } else { Tail::Flush };
         let _gone_or_done = self.pass_spool().and_then(|()| self.brigade.pass_octets(request, &[&self.buffer], tail));
         request.close_after();
         self.brigade.broken();

@@ -1,6 +1,6 @@
 //! A request, lent by httpd for the length of a hook.
 
-use super::brigade::Brigade;
+use super::brigade::{Brigade, PassError};
 use super::pool::{self, Pool};
 use super::server::Server;
 use super::table::Table;
@@ -403,6 +403,23 @@ impl<'r> Request<'r> {
     /// Whether httpd still holds octets that the client has not taken.
     pub(crate) fn has_output_pending(&self) -> bool {
         self.connection().data_in_output_filters != 0
+    }
+
+    /// Sends as much of that as the client takes without being waited for, as httpd does when it completes a response.
+    pub(crate) fn send_pending(&self) -> Result<(), PassError> {
+        // SAFETY: the connection's filters are live, and the last of them is the core's, which takes no brigade for this question.
+        let status = unsafe {
+            let mut filter = self.connection().output_filters;
+            while !(*filter).next.is_null() {
+                filter = (*filter).next;
+            }
+            (*(*filter).frec).filter_func.out_func.map_or(0, |send| send(filter, std::ptr::null_mut()))
+        };
+        match status {
+            _ if self.client_has_gone() => Err(PassError::ClientGone),
+            0 => Ok(()),
+            other => Err(PassError::Failed(other)),
+        }
     }
 
     /// The descriptor of the client's connection, where the request has one of its own: in HTTP/2 it shares one.

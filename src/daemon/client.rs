@@ -234,7 +234,6 @@ impl<'g, 'r> Conversation<'g, 'r> {
         outgoing.extend_from_slice(&taken.frames);
         let deadline = group.queue_timeout.map(|timeout| Instant::now() + timeout);
         let incoming = Incoming::new(number, incoming);
-        let files = VecDeque::new();
         Self {
             group,
             number,
@@ -247,7 +246,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
             file_sent: false,
             can_repeat: true,
             incoming,
-            files,
+            files: VecDeque::new(),
             worker: None,
             began: false,
             patient: false,
@@ -319,7 +318,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
             if let Some(ending) = self.send_pending() {
                 return ending;
             }
-            match if self.response.is_full() { Err(Errno::EAGAIN) } else { self.receive() } {
+            match if self.response.is_full() { Err(Errno::EAGAIN) } else { self.receive(request) } {
                 Ok(0) => return Ending::Dead,
                 Ok(_) => {
                     if let Some(ending) = self.take_parts(request) {
@@ -368,18 +367,17 @@ impl<'g, 'r> Conversation<'g, 'r> {
 
     /// What streams is not kept; what has not been sent of it is moved to the front, not too often.
     fn forget_sent(&mut self) {
-        let is_much = self.sent == self.outgoing.len() || self.sent >= PENDING;
-        if self.body.is_streaming() && self.sent > 0 && is_much && (self.file.is_none() || self.file_sent) {
+        let is_much = self.sent > 0 && (self.sent == self.outgoing.len() || self.sent >= PENDING);
+        if is_much && self.body.is_streaming() && (self.file.is_none() || self.file_sent) {
             self.can_repeat = false;
-            self.outgoing.drain(..self.sent);
-            self.sent = 0;
+            self.outgoing.drain(..std::mem::take(&mut self.sent));
         }
     }
 
-    fn receive(&mut self) -> Result<usize, Errno> {
+    fn receive(&mut self, request: &Request<'r>) -> Result<usize, Errno> {
         let mut descriptors = Vec::new();
         let socket = self.route.as_ref().expect("a route is chosen before anything is received");
-        let waits = self.patient && self.sent == self.outgoing.len() && !self.response.is_spooled();
+        let waits = self.patient && self.sent == self.outgoing.len() && !self.response.waits_for_client(request);
         let received = if waits {
             let received = socket::receive_waiting(socket, self.incoming.room(), &mut descriptors);
             self.patient = received != Err(Errno::EAGAIN);
@@ -459,7 +457,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
         let heard = self.heard.get_or_insert_with(Instant::now);
         let silent = *heard + self.group.front.socket_timeout;
         let until = queued.map_or(silent, |at| at.min(silent));
-        let spooled = self.response.is_spooled();
+        let spooled = self.response.waits_for_client(request);
         let client = request.client_socket().filter(|_| streams || spooled || !self.client_hung_up);
         let tick = if streams && client.is_none() { STREAM_TICK } else { TICK };
         let mut of_worker = PollFlags::empty();
@@ -522,9 +520,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
             }
         }
         let beside = incoming.beside();
-        // What a stream needed once is not kept for ever.
-        let outgoing = if outgoing.capacity() > PENDING { Vec::new() } else { outgoing };
-        MEMORY.lock().push((outgoing, incoming.into_buffer()));
+        MEMORY.lock().push((Some(outgoing).filter(|memory| memory.capacity() <= PENDING).unwrap_or_default(), incoming.into_buffer()));
         if body.is_streaming() || body.is_held_back() {
             // What the client still sends is not the next request.
             if !matches!(ending, Ending::Complete(_)) {

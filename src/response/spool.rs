@@ -1,7 +1,6 @@
 //! What a slow client has not taken yet, in an unlinked temporary file.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 
@@ -27,7 +26,8 @@ impl Spool {
     }
 
     pub(super) fn append(&mut self, octets: &[u8]) -> std::io::Result<()> {
-        self.file.write_all(octets)?;
+        // At its place: after a failure halfway the file is longer than what counts.
+        self.file.write_all_at(octets, self.written)?;
         self.written += octets.len() as u64;
         Ok(())
     }

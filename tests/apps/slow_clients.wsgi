@@ -1,9 +1,9 @@
-"""Answers of 8 MiB, more than sockets keep, made in each way there is; what has been done with them; and bodies that are read."""
+"""Answers of 2 MiB, more than sockets keep, made in each way there is; what has been done with them; and bodies that are read."""
 
 import tempfile
 import time
 
-CONTENT = b"".join(b"%015d\n" % number for number in range(8 << 16))
+CONTENT = b"".join(b"%015d\n" % number for number in range(2 << 16))
 BLOCK = 64 * 1024
 file = tempfile.NamedTemporaryFile()
 file.write(CONTENT)
