@@ -221,7 +221,6 @@ fn an_older_file_is_another_script() {
 }
 
 #[test]
-#[ignore = "#3: reload_required() of a handler script is not asked yet"]
 fn a_handler_script_may_ask_to_be_loaded_again() {
     for mode in Mode::ALL {
         let script = "import os\nasked = []\n\ndef reload_required(path):\n    asked.append(path)\n    return path.endswith('again.page') and len(asked) > 1\n\n\

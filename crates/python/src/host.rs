@@ -96,8 +96,13 @@ pub(crate) type Changed = dyn Fn(&[u8], i64) + Send + Sync;
 pub(crate) enum ReloadPolicy {
     /// It is executed again, in a new module.
     InPlace,
-    /// The old code goes on, and this is called with path and modification time: each time that a request meets the change.
-    Report(Box<Changed>),
+    /// The old code goes on, in a process that is to be replaced.
+    Report {
+        /// Called with path and modification time, each time that a request meets the change.
+        changed: Box<Changed>,
+        /// Called when a handler script asks to be loaded again (`reload_required`).
+        asked: Box<dyn Fn() + Send + Sync>,
+    },
 }
 
 /// Where log lines go that belong to no request.
@@ -242,7 +247,26 @@ impl Host {
         lend(exchange, |lent| Request::execute(thread, &question.head, lent, |request| access::ask(self, question, request)))
     }
 
+    /// Asks a handler script whether it is to be loaded again before this request for one of its resources.
+    fn ask_handler(&self, head: &RequestHead<'_>) {
+        // Whoever has no interpreter has loaded nothing there either.
+        let Ok(group) = self.group(head.application_group) else { return };
+        let script = group.scripts.get(head.script, head.fold_case);
+        attach(&group.interpreter, |py| {
+            if script.asks_for_reload(py, &group.state, head.filename) {
+                match &self.settings.reload {
+                    ReloadPolicy::InPlace => script.forget(py),
+                    ReloadPolicy::Report { asked, .. } => asked(),
+                }
+            }
+        });
+    }
+
     fn execute(&self, head: &RequestHead<'_>, request: &Arc<Request>) -> Outcome {
+        // A script that is requested itself is its own resource.
+        if head.script_reloading && head.script != head.filename {
+            self.ask_handler(head);
+        }
         let run = |py: Attached<'_>, group: &Arc<Group>, module: &Object| {
             self.board.call(py, request.thread, group, || run::run(py, &group.state, request, head, module))
         };

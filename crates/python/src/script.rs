@@ -7,6 +7,7 @@
 
 use crate::group::Group;
 use crate::host::ReloadPolicy;
+use crate::module::State;
 use crate::python::{Attached, Exception, Object, attach};
 use crate::report::with_reader;
 use md5::{Digest, Md5};
@@ -125,6 +126,27 @@ impl Script {
         loaded != NOT_LOADED && seen != loaded && self.changed().is_some() && !self.needs_load(policy, true)
     }
 
+    /// Whether its module, if it is loaded, wants to be loaded again before a request for `resource`: `reload_required(path)` of a
+    /// handler script. An exception is logged, and means no.
+    pub(crate) fn asks_for_reload(&self, py: Attached<'_>, state: &State, resource: &[u8]) -> bool {
+        let Some(module) = self.module(py) else { return false };
+        let asked = (|| match module.optional_attr(py, &py.text("reload_required")?)? {
+            Some(question) => question.call(py, &[&py.file_name(resource)?])?.is_true(py),
+            None => Ok(false),
+        })();
+        asked.unwrap_or_else(|exception: Exception| {
+            with_reader(&state.sink, |reader| reader.exception(py, &String::from_utf8_lossy(&self.path), &state.place, &exception));
+            false
+        })
+    }
+
+    /// Lets the next request load it; those under way keep the module that they have.
+    pub(crate) fn forget(&self, _py: Attached<'_>) {
+        let old = self.module.lock().take();
+        self.modified.store(NOT_LOADED, SeqCst);
+        drop(old);
+    }
+
     fn needs_load(&self, policy: &ReloadPolicy, reloading: bool) -> bool {
         if self.modified.load(SeqCst) == NOT_LOADED {
             return true;
@@ -132,8 +154,8 @@ impl Script {
         match (reloading.then(|| self.changed()).flatten(), policy) {
             (None, _) => false,
             (Some(_), ReloadPolicy::InPlace) => true,
-            (Some(modified), ReloadPolicy::Report(report)) => {
-                report(&self.path, modified);
+            (Some(modified), ReloadPolicy::Report { changed, .. }) => {
+                changed(&self.path, modified);
                 false
             }
         }
@@ -147,9 +169,7 @@ impl Script {
         let source = read(Path::new(OsStr::from_bytes(&self.path)));
         let loaded = attach(&group.interpreter, |py| {
             // A failed load leaves nothing behind, of the old module neither.
-            let old = self.module.lock().take();
-            self.modified.store(NOT_LOADED, SeqCst);
-            drop(old);
+            self.forget(py);
             let (source, modified) = source.map_err(|error| {
                 with_reader(&group.state.sink, |reader| {
                     let code = if is_request() { codes::SCRIPT_UNREADABLE } else { codes::IMPORT_UNREADABLE };

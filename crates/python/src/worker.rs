@@ -32,7 +32,7 @@ use inherited::Inherited;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 use sys::control::{Channel, ChannelError};
@@ -262,7 +262,8 @@ fn become_local(group: &GroupSettings) {
 
 /// What the host is told, and what it tells: loads and changes go to the supervisor.
 fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, signs: &Arc<watch::Signs>) -> HostSettings {
-    let (loads, changes, signs) = (Arc::clone(channel), Arc::clone(channel), Arc::clone(signs));
+    let (loads, changes, successors, signs) = (Arc::clone(channel), Arc::clone(channel), Arc::clone(channel), Arc::clone(signs));
+    let asked = AtomicBool::new(false);
     let asking = group.clone();
     // Each request meets a change; the supervisor is told of it once.
     let told = parking_lot::Mutex::new(HashMap::<Vec<u8>, i64>::new());
@@ -279,11 +280,18 @@ fn host_settings(group: &GroupSettings, channel: &Arc<Channel>, signs: &Arc<watc
         run_once: group.threads == 1 && group.maximum_requests == 1,
         maximum_processes: group.max_processes,
         threads_per_process: group.threads,
-        reload: ReloadPolicy::Report(Box::new(move |script, modified| {
-            if told.lock().insert(script.to_vec(), modified) != Some(modified) {
-                tell(&changes, &FromWorker::Changed { script: script.to_vec().into(), modified });
-            }
-        })),
+        reload: ReloadPolicy::Report {
+            changed: Box::new(move |script, modified| {
+                if told.lock().insert(script.to_vec(), modified) != Some(modified) {
+                    tell(&changes, &FromWorker::Changed { script: script.to_vec().into(), modified });
+                }
+            }),
+            asked: Box::new(move || {
+                if !asked.swap(true, SeqCst) {
+                    tell(&successors, &FromWorker::ReplaceMe(StopReason::ScriptReload));
+                }
+            }),
+        },
         meter: Arc::new(Meter::of_worker(group.threads)),
         scoreboard: Arc::new(move || scoreboard::ask(&asking)),
         loaded: Box::new(move |import, modified, reloads| {
