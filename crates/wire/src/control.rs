@@ -151,7 +151,7 @@ pub enum StopReason {
 
 impl StopReason {
     /// Every reason, in their order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MaximumRequests,
         Self::RequestTimeout,
         Self::StartupTimeout,
@@ -163,6 +163,7 @@ impl StopReason {
         Self::GracefulSignal,
         Self::ShutdownSignal,
         Self::ScriptReload,
+        Self::MemoryLimit,
     ];
 
     /// The word of mod_wsgi's `shutdown_reason`.

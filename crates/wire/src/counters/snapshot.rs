@@ -152,13 +152,15 @@ mod tests {
         slot.begin(1, 72, 5_000, 5_050);
         slot.answer(1, 200, 5_060);
         counters.count_stop(StopReason::ScriptReload);
+        // The last one: a reason that `ALL` leaves out would be counted and seen by nobody.
+        counters.count_stop(StopReason::MemoryLimit);
         let causes = [Cause::Signal(9), Cause::Exit(0), Cause::Exit(1), Cause::Exit(255)];
         causes.into_iter().for_each(|cause| counters.count_end(cause));
 
         let seen = Counters::view(&words).expect("ours").snapshot();
         assert_eq!((seen.state, seen.starts, seen.queued, seen.waiting), (GroupState::Serving, 1, 2, 1));
         assert_eq!((seen.ended_by_signal, seen.ended_well, seen.ended_badly), (1, 1, 2));
-        assert_eq!(seen.stops, [(StopReason::ScriptReload, 1)]);
+        assert_eq!(seen.stops, [(StopReason::ScriptReload, 1), (StopReason::MemoryLimit, 1)]);
         let [worker] = seen.workers.try_into().expect("one worker");
         assert_eq!((worker.pid, worker.generation, worker.started, worker.served, worker.free), (4711, 3, 1_000, 2, 2));
         assert_eq!((worker.busy, worker.waited, worker.longest_wait, worker.thinking), (1_050, 450, 300, 210));
