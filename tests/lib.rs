@@ -9,6 +9,7 @@ mod harness;
 mod access;
 mod answers;
 mod browser;
+mod collection;
 mod configtest;
 mod connections;
 mod counters;
