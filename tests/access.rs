@@ -437,3 +437,66 @@ fn nobody_gets_in_where_python_cannot_be_started() {
         .start();
     assert_eq!(login(&httpd, "true", "secret").status, 500);
 }
+
+#[test]
+fn a_script_decides_about_users_of_a_login_form() {
+    // The second time through an alias of the provider, which brings the script along.
+    for (provider, script) in [("wsgi", "WSGIAuthUserScript ${APPS}/access.wsgi"), ("mine", "")] {
+        let form = format!(
+            "AuthType Form\nAuthName place\nAuthFormProvider {provider}\n{script}\nSession On\nSessionCookieName session path=/\n\
+             AuthFormLoginSuccessLocation /app\nAuthFormLoginRequiredLocation /form.html"
+        );
+        let builder = ["auth_form", "request", "session", "session_cookie"].into_iter().fold(modules(Mode::Daemon), Builder::module);
+        let httpd = builder
+            .mount("/app", "environ.wsgi")
+            .with_app("access.wsgi")
+            .config("<AuthnProviderAlias wsgi mine>\nWSGIAuthUserScript ${APPS}/access.wsgi\n</AuthnProviderAlias>")
+            .config(&format!("<Location /app>\n{form}\nRequire valid-user\n</Location>"))
+            .config(&format!("<Location /login>\n{form}\nSetHandler form-login-handler\n</Location>"))
+            .expect_log("AH01807")
+            .expect_log("AH01808")
+            .start();
+        let login = |user: &str, password: &str| {
+            let fields = format!("httpd_username={user}&httpd_password={password}");
+            httpd.ask(&Request::post("/login", fields.as_bytes()).header("Content-Type", "application/x-www-form-urlencoded"))
+        };
+        let sent_to =
+            |answer: &Response| (answer.status, answer.header("Location").map(|url| url.rsplit('/').next().unwrap_or(url).to_owned()));
+        let required = (302, Some("form.html".to_owned()));
+        assert_eq!(sent_to(&httpd.get("/app")), required, "{provider}: a stranger");
+        for (user, password) in [("true", "wrong"), ("false", "secret"), ("none", "secret")] {
+            assert_eq!(sent_to(&login(user, password)), required, "{provider}: {user} {password}");
+        }
+        let answer = login("true", "secret");
+        assert_eq!(sent_to(&answer), (302, Some("app".to_owned())), "{provider}");
+        let cookie = answer.header("Set-Cookie").and_then(|cookie| cookie.split(';').next()).expect("a session begins").to_owned();
+        let environ = httpd.ask(&Request::get("/app").header("Cookie", &cookie)).text();
+        assert!(environ.contains("REMOTE_USER\tstr\t'true'"), "{provider}: {environ}");
+        // What stands in the cookie is judged by the script as well, at each request.
+        let forged = cookie.replace("true", "false");
+        assert_eq!(sent_to(&httpd.ask(&Request::get("/app").header("Cookie", &forged))), required, "{provider}");
+    }
+}
+
+#[test]
+fn a_cache_of_credentials_leaves_the_decision_to_the_script() {
+    for (provider, script) in [("wsgi", "WSGIAuthUserScript ${APPS}/access.wsgi"), ("mine", "")] {
+        let httpd = server(Mode::Embedded, "")
+            .module("authn_socache")
+            .module("socache_shmcb")
+            .config("AuthnCacheEnable\nAuthnCacheSOCache shmcb")
+            .config("<AuthnProviderAlias wsgi mine>\nWSGIAuthUserScript ${APPS}/access.wsgi\n</AuthnProviderAlias>")
+            .config(&format!(
+                "<Location />\nAuthType Basic\nAuthName place\nAuthBasicProvider socache {provider}\n{script}\n\
+                 AuthnCacheProvideFor {provider}\nAuthnCacheContext directory\nRequire valid-user\n</Location>"
+            ))
+            .allow_log("a word from the script")
+            .expect_log("AH01617")
+            .start();
+        let statuses = [("log", "secret"), ("log", "wrong"), ("false", "secret"), ("log", "secret")];
+        let statuses = statuses.map(|(user, password)| login(&httpd, user, password).status);
+        assert_eq!(statuses, [200, 401, 401, 200], "{provider}");
+        // A verdict is no hash of a password, so there is nothing to be kept.
+        assert_eq!(httpd.log().lines_with("a word from the script").len(), 2, "{provider}");
+    }
+}
