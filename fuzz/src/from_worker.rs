@@ -56,7 +56,6 @@ fn take_in(octets: &[u8], most: usize) -> Seen {
                     Part::File(_) => ("file", false),
                     Part::Log(..) => ("log", false),
                     Part::LogAt(..) => ("log at", false),
-                    Part::Scoreboard => ("scoreboard", false),
                     Part::Times(_) => ("times", false),
                     Part::End(_) => ("end", true),
                     Part::Closing => ("closing", true),

@@ -86,10 +86,10 @@ fuzz_target!(|input: Input<'_>| {
         options: Arc::new(AliasOptions::default()),
     };
     let aliases: Vec<Alias> = input.aliases.iter().map(alias).collect();
-    if let Some((file, place)) = map(&aliases, input.uri) {
-        // A file below the target, whose rest is the URL's.
-        assert!(place < aliases.len());
-        assert!(file.strip_prefix(b"/srv/app.wsgi").is_some_and(|rest| input.uri.ends_with(rest)));
+    if let Some(mapped) = map(&aliases, input.uri) {
+        // The target, and the end of the URL.
+        assert!(mapped.place < aliases.len() && mapped.target == b"/srv/app.wsgi");
+        assert!(input.uri.ends_with(&mapped.rest), "{mapped:?} of {:?}", input.uri);
         assert!(input.uri.starts_with(b"/"), "{:?}", input.uri);
     }
 
