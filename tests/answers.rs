@@ -183,14 +183,14 @@ fn a_failure_before_anything_is_sent_is_a_500() {
 #[test]
 fn continue_is_said_when_the_application_reads() {
     for mode in Mode::ALL {
+        if mode == Mode::Daemon && differs!("daemon mode asks for a body that nobody reads") {
+            continue;
+        }
         let httpd = site(mode).start();
         let unread = "start_response('200 OK', []); result = [b'unread']";
         let request = runs("POST", unread).header("Content-Length", "9").header("Expect", "100-continue").header("Connection", "close");
         let mut client = httpd.connect();
         client.request(&request);
-        if mode == Mode::Daemon && differs!("daemon mode asks for a body that nobody reads") {
-            continue;
-        }
         let answer = client.response();
         assert_eq!((answer.status, answer.text().as_str()), (200, "unread"), "{mode:?}: the body was not asked for");
     }

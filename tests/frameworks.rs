@@ -62,7 +62,11 @@ fn werkzeug() {
         let home = httpd.ask(&Request::get("/?name=Ada").header("Cookie", "name=Grace"));
         assert_eq!((home.status, home.text().as_str()), (200, "Hello Grace from "));
         assert_eq!(home.header("Set-Cookie"), Some("name=Ada; Path=/"));
-        let links = if differs!("daemon mode joins repeated response headers") { vec!["<a>, <b>"] } else { vec!["<a>", "<b>"] };
+        let links = if mode == Mode::Daemon && differs!("daemon mode joins repeated response headers") {
+            vec!["<a>, <b>"]
+        } else {
+            vec!["<a>", "<b>"]
+        };
         assert_eq!(home.all("Link"), links);
         let form = format!(
             "--frontier\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nBig\r\n--frontier\r\nContent-Disposition: form-data; name=\"file\"; \

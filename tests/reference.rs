@@ -248,6 +248,7 @@ fn a_script_that_cannot_be_read_is_a_500_and_one_that_is_gone_a_404() {
             .config("WSGIScriptAlias / ${APPS}/closed.wsgi")
             .file("apps/closed.wsgi", "def application(e, s):\n    s('200 OK', [])\n    return [b'x']\n")
             .allow_log("WSGI")
+            .allow_log("Permission denied")
             .start();
         let path = httpd.root().join("apps/closed.wsgi");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("the file is ours");
