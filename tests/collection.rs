@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::access::base64;
-use crate::harness::{Builder, Client, Httpd, Mode, Request, not_on_this_machine, reference};
+use crate::harness::{Builder, Client, Httpd, Mode, Request, not_on_this_machine, reference, server_ids};
 
 /// What distributions ship beside the module, in the forms that they use, each with an application that tells whether it is in force.
 const DISTRIBUTIONS: &[&str] = &[
@@ -88,6 +88,12 @@ const OPTIONS: &[(&[&str], &str, [u16; 2])] = &[
     (&["--server-name", "localhost", "--server-alias", "b.example", "--http2", "--server-status"], "/", [200, 200]),
     (&["--server-name", "a.example"], "/", [403, 403]),
     (&["--add-handler", ".ours", "APPS/hello.wsgi", "--error-document", "404", "/e", "--setenv", "A", "B"], "/", [200, 200]),
+    (&["--application-type", "module", "--entry-point", "mod_wsgi.diagnostics.environ"], "/", [200, 200]),
+    (&["--application-type", "static", "--entry-point", "APPS"], "/groups.py", [200, 200]),
+    (&["--service-script", "helper", "APPS/groups.py", "--python-path", "APPS", "--maximum-requests", "1000"], "/", [200, 200]),
+    (&["--proxy-mount-point", "/there/", "http://127.0.0.1:1/", "--directory-index", "index.html", "--with-cgi"], "/x", [200, 200]),
+    (&["--map-head-to-get", "Off", "--orphan-interpreter", "--server-mpm", "worker"], "/", [200, 200]),
+    (&["--telemetry-service", "unix:APPS/none.sock", "--telemetry-interval", "2", "--slow-requests", "5"], "/", [200, 200]),
     (&["--host-access-script", "APPS/access.wsgi"], "/?false", [403, 403]),
 ];
 
@@ -101,7 +107,7 @@ fn what_express_writes_serves_unchanged() {
         let builder = Httpd::bare().with_app("hello.wsgi").with_app("access.wsgi").file("apps/groups.py", GROUPS);
         let port = builder.another_port();
         let builder = generated(builder, &express, port, options);
-        let allowed = ["WSGI0057", "WSGI0060", "AH01617", "AH01630", "AH01631", "AH01781", "change monitor"];
+        let allowed = ["WSGI0057", "WSGI0060", "AH01617", "AH01630", "AH01631", "AH01781", "change monitor", "elemetry"];
         let _httpd = allowed.into_iter().fold(builder, Builder::allow_log).start();
         let ask = |request: &Request| Client::connect(port).ask(request).status;
         let plain = Request::get(path);
@@ -131,7 +137,8 @@ fn generated(builder: Builder, express: &PathBuf, port: u16, options: &[&str]) -
     let read = |name: &str| std::fs::read_to_string(builder.root().join(name)).expect("express has written it");
     let (config, control) = (read("httpd.conf"), read("apachectl"));
     // Its script starts httpd with definitions, and with variables in the environment; `Define` stands for both.
-    let mut defines = String::new();
+    let (user, group) = server_ids();
+    let mut defines = format!("Define MOD_WSGI_USER #{user}\nDefine MOD_WSGI_GROUP #{group}\n");
     for line in control.lines() {
         let arguments = line.strip_prefix("HTTPD_ARGS=").unwrap_or_default();
         for name in arguments.trim_matches('"').split(' ').filter_map(|word| word.strip_prefix("-D")) {
