@@ -500,3 +500,26 @@ fn a_cache_of_credentials_leaves_the_decision_to_the_script() {
         assert_eq!(httpd.log().lines_with("a word from the script").len(), 2, "{provider}");
     }
 }
+
+#[test]
+fn what_a_script_decides_reaches_expressions_and_faked_credentials() {
+    for mode in Mode::ALL {
+        let expression = "Require expr %{REMOTE_USER} == 'true' && %{REQUEST_METHOD} == 'GET'";
+        let httpd = modules(mode)
+            .mount("/", "environ.wsgi")
+            .with_app("access.wsgi")
+            .config(&BASIC.replace("Require valid-user", expression))
+            // For what stands behind httpd and wants a name of its own.
+            .config("<Location /fake>\nWSGIPassAuthorization On\nAuthBasicFake \"as-%{tolower:%{REMOTE_USER}}\" other\n</Location>")
+            .expect_log("AH01629")
+            .start();
+        let ask = |request: Request, user: &str| {
+            httpd.ask(&request.header("Authorization", &format!("Basic {}", base64(&format!("{user}:secret")))))
+        };
+        let statuses = [("true", "GET"), ("s", "GET"), ("true", "POST")];
+        let statuses = statuses.map(|(user, method)| ask(Request::new(method, "/"), user).status);
+        assert_eq!(statuses, [200, 401, 401], "{mode:?}");
+        let environ = ask(Request::get("/fake"), "true").text();
+        assert!(environ.contains(&format!("HTTP_AUTHORIZATION\tstr\t'Basic {}'", base64("as-true:other"))), "{mode:?}: {environ}");
+    }
+}
