@@ -128,8 +128,13 @@ pub(crate) fn pid_text() -> &'static str {
     &child().pid_text
 }
 
-/// A file of ours, beside mod_wsgi.so.
+/// A file of ours, beside mod_wsgi.so, or beside what a link of that name leads to: distributions call the module `mod_wsgi_python3.so`.
 pub(crate) fn beside_us(name: &str) -> PathBuf {
     let own = sys::process::file_of_this_library().unwrap_or_else(|| PathBuf::from("."));
-    own.parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name))
+    let beside = own.with_file_name(name);
+    if beside.exists() {
+        return beside;
+    }
+    // A failure names the place where it was looked for first.
+    own.canonicalize().map(|own| own.with_file_name(name)).ok().filter(|path| path.exists()).unwrap_or(beside)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::access::base64;
-use crate::harness::{Builder, Client, Httpd, Mode, Request, not_on_this_machine, reference, server_ids};
+use crate::harness::{Builder, Client, Httpd, Mode, Request, not_on_this_machine, reference, server_ids, wsgi_module};
 
 /// What distributions ship beside the module, in the forms that they use, each with an application that tells whether it is in force.
 const DISTRIBUTIONS: &[&str] = &[
@@ -52,6 +52,17 @@ fn what_distributions_ship_serves() {
         // `WSGIAcceptMutex` and such are of the past, and say so.
         let httpd = Httpd::bare().with_app("hello.wsgi").config(config).allow_log("WSGI").start();
         assert_eq!(httpd.get("/").status, 200, "{config}");
+    }
+}
+
+#[test]
+fn the_module_may_be_a_link_of_another_name() {
+    for mode in Mode::ALL {
+        let builder = Httpd::new(mode).app("hello.wsgi");
+        let link = builder.root().join("mod_wsgi_python3.so");
+        std::os::unix::fs::symlink(wsgi_module(), &link).expect("the folder is ours");
+        let httpd = builder.loaded_from(link).start();
+        assert_eq!(httpd.get("/").status, 200, "{mode:?}");
     }
 }
 

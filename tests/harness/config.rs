@@ -21,6 +21,8 @@ pub(crate) struct Builder {
     pub(super) environment: Vec<(String, String)>,
     mode: Option<Mode>,
     side: UnderTest,
+    /// Where the module is, if not in the usual place.
+    module: Option<PathBuf>,
     mpm: Mpm,
     modules: BTreeSet<&'static str>,
     daemon_options: String,
@@ -49,6 +51,7 @@ impl Builder {
             environment: Vec::new(),
             mode,
             side: machine::under_test(),
+            module: None,
             mpm: machine::usual_mpm(),
             modules: BTreeSet::from(["authz_core", "alias", "dir", "mime", "env", "setenvif"]),
             daemon_options: "threads=5".to_owned(),
@@ -168,6 +171,13 @@ impl Builder {
         self
     }
 
+    /// Loads the module under another name.
+    #[must_use]
+    pub(crate) fn loaded_from(mut self, module: PathBuf) -> Self {
+        self.module = Some(module);
+        self
+    }
+
     /// Runs on this MPM, whatever the rest of the suite runs on.
     #[must_use]
     pub(crate) fn mpm(mut self, mpm: Mpm) -> Self {
@@ -264,7 +274,8 @@ impl Builder {
         for module in &self.modules {
             text.push_str(&format!("LoadModule {module}_module {modules}/mod_{module}.so\n"));
         }
-        text.push_str(&format!("LoadModule wsgi_module {}\n", machine::module_of(self.side).display()));
+        let module = self.module.as_deref().unwrap_or_else(|| machine::module_of(self.side));
+        text.push_str(&format!("LoadModule wsgi_module {}\n", module.display()));
         text.push_str("LogFormat \"%h %t \\\"%r\\\" %>s %B\" plain\nCustomLog access.log plain\nTypesConfig /dev/null\n");
         text.push_str(match self.mpm {
             Mpm::Prefork => "StartServers 2\nMinSpareServers 1\nMaxSpareServers 4\nMaxRequestWorkers 60\nServerLimit 60\n",
