@@ -171,6 +171,7 @@ fn serve<'r>(
         sendfile: settings.enable_sendfile,
         internal_redirect: !is_embedded,
         spool_limit: 0,
+        client_timeout: None,
         timeline,
     };
     let status =

@@ -61,6 +61,8 @@ pub(crate) struct ResponseOptions {
     pub(crate) internal_redirect: bool,
     /// `response-spool-limit=`: how much of a response is kept for a slow client, in octets; 0 lets the application wait for it.
     pub(crate) spool_limit: u64,
+    /// `response-socket-timeout=`: how long httpd waits for the client to take something, where that is not for the connection to say.
+    pub(crate) client_timeout: Option<Duration>,
     /// Where it is noted when what happens, if somebody wants to know (`WSGISlowRequests`).
     pub(crate) timeline: Option<Rc<Timeline>>,
 }
@@ -130,6 +132,9 @@ impl<'r> Response<'r> {
     pub(crate) fn begin(&mut self, request: &mut Request<'r>, head: &ResponseHead<'_>) {
         if let Some(timeline) = &self.options.timeline {
             timeline.answer(head.status);
+        }
+        if let Some(timeout) = self.options.client_timeout {
+            request.set_client_timeout(timeout);
         }
         let location = head.headers.iter().find(|pair| pair.name.eq_ignore_ascii_case(b"Location"));
         if let Some(pair) = location.filter(|pair| self.options.internal_redirect && head.status == 200 && pair.value.starts_with(b"/")) {

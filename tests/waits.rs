@@ -63,6 +63,61 @@ fn socket_timeout_ends_the_wait_for_an_answer() {
     assert_eq!(httpd.get("/").status, 200);
 }
 
+/// A group whose application waits for clients, as little of an answer is kept for them: none, or less than a block.
+fn impatient(spool: u32, options: &str) -> crate::harness::Builder {
+    let options = format!("threads=2 response-spool-limit={spool} {options}");
+    Httpd::new(Mode::Daemon).daemon_options(&options).app("slow_clients.wsgi").config("SendBufferSize 10000")
+}
+
+/// How long the application has waited for a client that takes nothing: until its answer is closed.
+fn waited(httpd: &Httpd) -> Duration {
+    httpd.get("/ended");
+    let mut client = httpd.connect();
+    client.request(&Request::get("/blocks"));
+    let began = Instant::now();
+    let ended = wait_until(10 * SECOND, || (httpd.get("/ended").text() == "/blocks").then_some(()));
+    assert!(ended.is_some(), "{}", httpd.log().tail());
+    began.elapsed()
+}
+
+#[test]
+fn response_socket_timeout_ends_the_wait_for_a_client() {
+    only_ours!("there is no response-spool-limit");
+    for spool in [0, 65536] {
+        let httpd = impatient(spool, "response-socket-timeout=1").allow_log("WSGI0120").start();
+        let took = waited(&httpd);
+        assert!(took >= SECOND && took < 3 * SECOND, "{spool}: {took:?}");
+        let line = httpd.log().wait_for("WSGI0120");
+        assert!(line.contains("response-socket-timeout=1") && line.contains("client"), "{line}");
+    }
+}
+
+#[test]
+fn response_socket_timeout_is_socket_timeout_or_timeout_by_default() {
+    only_ours!("there is no response-spool-limit");
+    for (options, config) in [("socket-timeout=1", ""), ("response-socket-timeout=0", "Timeout 1")] {
+        for spool in [0, 65536] {
+            let httpd = impatient(spool, options).config(config).allow_log("WSGI0120").start();
+            let took = waited(&httpd);
+            assert!(took >= SECOND && took < 3 * SECOND, "{options} {spool}: {took:?}");
+            httpd.log().wait_for("WSGI0120");
+        }
+    }
+}
+
+#[test]
+fn a_client_may_take_longer_than_an_application() {
+    only_ours!("there is no response-spool-limit");
+    for spool in [0, 65536] {
+        let httpd = impatient(spool, "socket-timeout=1 response-socket-timeout=30").start();
+        let mut client = httpd.connect();
+        client.request(&Request::get("/blocks"));
+        std::thread::sleep(5 * SECOND / 2);
+        let answer = client.response();
+        assert!(answer.complete && answer.body.len() == 2 << 20, "{spool}: {} octets\n{}", answer.body.len(), httpd.log().tail());
+    }
+}
+
 #[test]
 fn graceful_timeout_ends_the_wait_for_requests() {
     only_ours!("acceptance goes on, and the wait is for a moment without requests");

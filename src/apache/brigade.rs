@@ -193,9 +193,10 @@ impl<'r> Brigade<'r> {
             status
         };
         match status {
+            // First, as the core takes a client that has timed out for gone.
+            ffi::APR_TIMEUP => Err(PassError::TimedOut),
             _ if request.client_has_gone() => Err(PassError::ClientGone),
             0 => Ok(()),
-            ffi::APR_TIMEUP => Err(PassError::TimedOut),
             other => Err(PassError::Failed(other)),
         }
     }

@@ -422,6 +422,25 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// Says how long each wait for the client may take, for what is left of this request: with the next one httpd sets its own again.
+    pub(crate) fn set_client_timeout(&mut self, timeout: std::time::Duration) {
+        if self.connection().master.is_null() {
+            // SAFETY: null or the live socket of the connection, which serves this request only.
+            unsafe {
+                let socket = ffi::ap_get_conn_socket(self.fields().connection);
+                if !socket.is_null() {
+                    ffi::apr_socket_timeout_set(socket, i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX));
+                }
+            }
+        }
+    }
+
+    /// Gives the client up, as httpd's core does when it takes no more: nothing is sent, and the connection ends with the request.
+    pub(crate) fn abort_client(&mut self) {
+        // SAFETY: the connection is live, and serves this request only.
+        unsafe { (*self.fields_mut().connection).aborted = 1 }
+    }
+
     /// The descriptor of the client's connection, where the request has one of its own: in HTTP/2 it shares one.
     pub(crate) fn client_socket(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         if !self.connection().master.is_null() {

@@ -53,8 +53,6 @@ pub(crate) enum Context {
 pub(crate) enum Effect {
     /// It does.
     Works,
-    /// It is checked and kept, and a warning at start-up says so: the issue with this number brings its effect.
-    NotYet(u16),
     /// It is checked, and a warning at start-up says with these words that it will do nothing: what for, and why.
     Never(&'static str, &'static str),
     /// It is checked; the text says what stands in its place, at level info.
@@ -122,7 +120,7 @@ impl Definition {
                 if global.open_block().is_some() && self.context != Context::GlobalOrBlock {
                     return Err(DirectiveError::NotInBlock { directive: self.name().to_owned() });
                 }
-                self.mention(site, raw, &mut global.mentions);
+                self.mention(site, &mut global.mentions);
                 match apply {
                     Apply::Global(apply) | Apply::Block(apply) => apply(site, raw, global),
                     Apply::Server(apply) => apply(site, raw, server, global),
@@ -132,20 +130,13 @@ impl Definition {
         }
     }
 
-    fn mention(&self, site: &Site<'_>, raw: &[u8], mentions: &mut Mentions) {
+    fn mention(&self, site: &Site<'_>, mentions: &mut Mentions) {
         match self.effect {
             Effect::Works => {}
-            Effect::NotYet(_) if switches_off(raw.trim_ascii()) => {}
-            Effect::NotYet(_) => mentions.note(Notice::not_yet(self.name(), site.place())),
             Effect::Never(subject, why) => mentions.note(Notice::never(self.name(), subject, why, site.place())),
             Effect::Replaced(by) => mentions.note(Notice::replaced(self.name(), by, site.place())),
         }
     }
-}
-
-/// Whether a value asks for what happens anyway without the directive or option: then it is no news that it has no effect.
-fn switches_off(value: &[u8]) -> bool {
-    [&b"0"[..], b"off", b"none"].iter().any(|off| value.eq_ignore_ascii_case(off))
 }
 
 /// Where a directive stands, and whom to ask while it is read.

@@ -37,16 +37,10 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    /// `subject` is understood and has no effect yet.
-    pub(crate) fn not_yet(subject: &str, place: Place) -> Self {
-        let text = format!("{subject} at {place} is checked and has no effect in this version");
-        Self { code: Some(&codes::NO_EFFECT_YET), subject: subject.to_owned(), place, text }
-    }
-
     /// `name` has no effect, for the reason `why`; that is told once of all that is about `subject`.
     pub(crate) fn never(name: &str, subject: &str, why: &str, place: Place) -> Self {
         let text = format!("{name} at {place} is checked and has no effect: {why}");
-        Self { code: Some(&codes::NO_EFFECT_YET), subject: subject.to_owned(), place, text }
+        Self { code: Some(&codes::NO_EFFECT), subject: subject.to_owned(), place, text }
     }
 
     /// `subject` has no effect because `by` stands in its place.

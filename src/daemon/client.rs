@@ -73,7 +73,7 @@ pub(crate) fn serve<'r>(
     if let Some(root) = &group.front.chroot {
         root::enter(request, root, &mut head)?;
     }
-    let options = ResponseOptions { spool_limit: group.response_spool_limit, ..options };
+    let options = ResponseOptions { spool_limit: group.response_spool_limit, client_timeout: group.front.client_timeout, ..options };
     if Counters::view(&group.counters).is_some_and(|counters| counters.state() == GroupState::Failed) {
         return Err(group_failed(request, &group));
     }
@@ -191,6 +191,8 @@ struct Conversation<'g, 'r> {
     since: Instant,
     /// Since when nothing has been heard of the worker.
     heard: Option<Instant>,
+    /// Since when the client takes nothing of what waits for it.
+    refused: Option<Instant>,
     /// Whether the client has a socket of its own: not a stream of HTTP/2.
     has_client_socket: bool,
     /// Whether the client's end is closed, which is reported for ever.
@@ -254,6 +256,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
             deadline,
             since: Instant::now(),
             heard: None,
+            refused: None,
             has_client_socket: false,
             client_hung_up: false,
         }
@@ -454,10 +457,14 @@ impl<'g, 'r> Conversation<'g, 'r> {
             return Some(Ending::Client(PassError::ClientGone));
         }
         let queued = self.deadline.filter(|_| !self.began);
-        let heard = self.heard.get_or_insert_with(Instant::now);
-        let silent = *heard + self.group.front.socket_timeout;
-        let until = queued.map_or(silent, |at| at.min(silent));
+        // Who is not listened to is not silent.
+        let heard = self.heard.filter(|_| !self.response.is_full()).unwrap_or_else(Instant::now);
+        self.heard = Some(heard);
+        let silent = heard + self.group.front.socket_timeout;
         let spooled = self.response.waits_for_client(request);
+        self.refused = self.refused.filter(|_| spooled).or_else(|| spooled.then(Instant::now));
+        let given_up = self.refused.map(|since| since + self.group.front.patience_with_clients());
+        let until = [queued, given_up].into_iter().flatten().fold(silent, Instant::min);
         let client = request.client_socket().filter(|_| streams || spooled || !self.client_hung_up);
         let tick = if streams && client.is_none() { STREAM_TICK } else { TICK };
         let mut of_worker = PollFlags::empty();
@@ -476,6 +483,10 @@ impl<'g, 'r> Conversation<'g, 'r> {
         match ready {
             Err(Errno::EINTR) => return None,
             Err(_) => return Some(Ending::Silent),
+            // Also while the worker goes on sending.
+            Ok(_) if client.is_empty() && given_up.is_some_and(|at| at <= Instant::now()) => {
+                return Some(Ending::Client(PassError::TimedOut));
+            }
             Ok(0) if queued.is_some_and(|at| at <= Instant::now()) => return Some(Ending::Queued),
             Ok(0) if silent <= Instant::now() => return Some(Ending::Silent),
             Ok(0) => return self.waits_in_vain().then_some(Ending::GroupFailed),
@@ -485,6 +496,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
         if worker.intersects(PollFlags::POLLIN) || (spooled && client.intersects(PollFlags::POLLOUT)) {
             self.heard = None;
         }
+        self.refused = self.refused.filter(|_| client.is_empty());
         if client.intersects(PollFlags::POLLNVAL) {
             return Some(Ending::Client(PassError::ClientGone));
         }
@@ -540,6 +552,12 @@ impl<'g, 'r> Conversation<'g, 'r> {
         match ending {
             Ending::Complete(_) => Ok(response.end(request)),
             Ending::Client(PassError::ClientGone) => Ok(response.fail(request, Status::OK)),
+            Ending::Client(PassError::TimedOut) => {
+                request.abort_client();
+                let limit = group.front.patience_with_clients().as_secs();
+                let what = format!("the client took nothing of the daemon group '{}' within response-socket-timeout={limit}", group.name);
+                refuse(&codes::CLIENT_WRITE, Status::OK, what, response, request)
+            }
             Ending::Client(error) => {
                 let what = format!("the response was not sent: {error}");
                 refuse(&codes::CLIENT_WRITE, Status::OK, what, response, request)

@@ -153,7 +153,7 @@ codes! {
         "'slow-request=' of its daemon group logs where such a request is";
     GROUP_UNDEFINED = 347, Alert, "A directive names a daemon group that no WSGIDaemonProcess defines: httpd does not start.", "";
     NO_SCOREBOARD = 353, Warn, "A process cannot tell workers httpd's scoreboard: mod_wsgi.server_metrics() may have no answer.", "";
-    NO_EFFECT_YET = 346, Warn, "A directive or option is understood and has no effect in this version.", "";
+    NO_EFFECT = 346, Warn, "A directive or option is understood and has no effect.", "";
 
     // Access control.
     NO_USER_SCRIPT = 41, Error, "The provider 'wsgi' is used for Basic authentication without WSGIAuthUserScript.", "set WSGIAuthUserScript";

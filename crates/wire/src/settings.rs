@@ -211,7 +211,7 @@ pub struct Timeouts {
     pub restart_interval: Duration,
     /// `slow-request=`: when the stack of a request is told.
     pub slow_request: Duration,
-    /// `socket-timeout=`, or the server's `Timeout`: each wait on the socket between httpd and worker.
+    /// Each wait of a worker for httpd: longer than httpd itself waits, for the worker or for a client, so that httpd says which it was.
     pub socket: Duration,
 }
 

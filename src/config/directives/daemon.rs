@@ -2,7 +2,7 @@
 
 use super::daemon_options;
 use super::daemon_values::Value;
-use super::{Apply, Context, Definition, DirectiveError, Effect, Site, switches_off};
+use super::{Apply, Context, Definition, DirectiveError, Effect, Site};
 use crate::config::group::{Group, GroupOptions};
 use crate::config::options::{Global, Mentions, Notice, ServerOptions};
 use crate::config::value::{Arguments, NoOption, text};
@@ -44,8 +44,6 @@ fn read_option(
     let subject = format!("{name}= of {}", site.directive);
     match definition.effect {
         Effect::Works => {}
-        Effect::NotYet(_) if switches_off(value) => {}
-        Effect::NotYet(_) => mentions.note(Notice::not_yet(&subject, site.place())),
         Effect::Never(about, why) => mentions.note(Notice::never(&subject, about, why, site.place())),
         Effect::Replaced(by) => mentions.note(Notice::replaced(&subject, by, site.place())),
     }
@@ -179,11 +177,17 @@ mod tests {
     #[test]
     fn an_option_without_effect_is_told_once() {
         let mut reader = Reader::new();
-        reader.read("WSGIDaemonProcess off deadlock-timeout=0 response-socket-timeout=0 server-metrics=Off");
+        reader.read("WSGIDaemonProcess off deadlock-timeout=0 server-metrics=Off");
         reader
-            .read("WSGIDaemonProcess a response-socket-timeout=9")
-            .read("WSGIDaemonProcess b response-socket-timeout=10 threads=0 reload=strict");
+            .read("WSGIDaemonProcess a response-flush-delay=9")
+            .read("WSGIDaemonProcess b response-flush-delay=10 threads=0 reload=strict");
         let texts: Vec<_> = reader.global.mentions.notices.iter().map(|notice| notice.text.as_str()).collect();
-        assert_eq!(texts, ["response-socket-timeout= of WSGIDaemonProcess at test.conf:1 is checked and has no effect in this version"]);
+        assert_eq!(
+            texts,
+            [
+                "response-flush-delay= of WSGIDaemonProcess at test.conf:1 has no effect: each block that an application yields is sent to the \
+             client at once"
+            ]
+        );
     }
 }

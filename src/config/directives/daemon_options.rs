@@ -39,10 +39,6 @@ const fn replaced(name: &'static str, by: &'static str, apply: Read) -> Definiti
     Definition { name, effect: Effect::Replaced(by), apply }
 }
 
-const fn not_yet(name: &'static str, apply: Read) -> Definition {
-    Definition { name, effect: Effect::NotYet(4), apply }
-}
-
 /// What stands in the place of options of mod_wsgi that our design has no use for.
 const SYSTEMS_BUFFERS: &str =
     "what the system's buffers do not hold is kept in a temporary file ('response-spool-limit=', 'body-spool-limit=')";
@@ -87,7 +83,7 @@ pub(super) static OPTIONS: &[Definition] = &[
     replaced("receive-buffer-size", SYSTEMS_BUFFERS, |v, o| v.buffer(&mut o.receive_buffer_size, "Receive", 512, "system default")),
     replaced("header-buffer-size", LONG_LINES, |v, o| v.buffer(&mut o.header_buffer_size, "Header", 8192, "default")),
     replaced("response-buffer-size", SPOOLED, |v, o| v.buffer(&mut o.response_buffer_size, "Response", 65536, "default")),
-    not_yet("response-socket-timeout", |v, o| v.seconds(&mut o.response_socket_timeout, "response socket timeout")),
+    works("response-socket-timeout", |v, o| v.seconds(&mut o.response_socket_timeout, "response socket timeout")),
     replaced("response-flush-delay", "each block that an application yields is sent to the client at once", |v, o| {
         v.milliseconds(&mut o.response_flush_delay, "response flush delay")
     }),

@@ -22,7 +22,6 @@ fn effect(effect: Effect, help: &str) -> String {
     match effect {
         Effect::Works if help.starts_with("Removed:") => "refused".to_owned(),
         Effect::Works => "yes".to_owned(),
-        Effect::NotYet(_) => "**not yet**".to_owned(),
         Effect::Never(_, why) => format!("never: {}", escape(why)),
         Effect::Replaced(by) => format!("not needed: {}", escape(by)),
     }

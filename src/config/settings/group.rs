@@ -41,6 +41,8 @@ pub(crate) struct FrontSettings {
     pub(crate) connect_timeout: Duration,
     /// How long each wait on the socket may take.
     pub(crate) socket_timeout: Duration,
+    /// How long a client may take nothing of a response; unset, as long as its connection says.
+    pub(crate) client_timeout: Option<Duration>,
     /// The owner that scripts must have.
     pub(crate) script_user: Option<Id>,
     /// The group that scripts must have.
@@ -49,6 +51,13 @@ pub(crate) struct FrontSettings {
     pub(crate) chroot: Option<Vec<u8>>,
     /// Whether its applications may have httpd's scoreboard.
     pub(crate) server_metrics: bool,
+}
+
+impl FrontSettings {
+    /// How long a client may take nothing of a response that is kept for it.
+    pub(crate) fn patience_with_clients(&self) -> Duration {
+        self.client_timeout.unwrap_or(self.socket_timeout)
+    }
 }
 
 impl Group {
@@ -64,6 +73,7 @@ impl Group {
             queue_timeout: options.queue_timeout.unwrap_or_default(),
             connect_timeout: options.connect_timeout.unwrap_or(Duration::from_secs(15)),
             socket_timeout: self.socket_timeout(timeout),
+            client_timeout: [options.response_socket_timeout, options.socket_timeout].into_iter().flatten().find(|own| !own.is_zero()),
             script_user: options.script_user.clone(),
             script_group: options.script_group.clone(),
             chroot: options.chroot.clone(),
@@ -159,7 +169,7 @@ impl Group {
             eviction: or(options.eviction_timeout, 0),
             restart_interval: or(options.restart_interval, 0),
             slow_request: or(options.slow_request, 0),
-            socket: self.socket_timeout(timeout),
+            socket: self.socket_timeout(timeout) + self.front(timeout).patience_with_clients(),
         }
     }
 
@@ -231,7 +241,8 @@ mod tests {
         assert_eq!((settings.processes, settings.multiprocess, settings.threads, settings.listen_backlog), (1, false, 15, 100));
         let seconds = |timeout: Duration| timeout.as_secs();
         let timeouts = settings.timeouts;
-        assert_eq!([timeouts.shutdown, timeouts.deadlock, timeouts.graceful, timeouts.socket].map(seconds), [5, 300, 15, 60]);
+        // A worker waits for httpd as long as httpd may wait for the application and for the client.
+        assert_eq!([timeouts.shutdown, timeouts.deadlock, timeouts.graceful, timeouts.socket].map(seconds), [5, 300, 15, 120]);
         let off = [timeouts.startup, timeouts.inactivity, timeouts.request, timeouts.interrupt, timeouts.eviction];
         assert!(off.into_iter().chain([timeouts.restart_interval]).all(|timeout| timeout.is_zero()));
         assert_eq!(settings.identity, Identity { uid: Some(33), gid: Some(34), groups: None, chroot: None, cpu_priority: 0 });
@@ -329,5 +340,10 @@ mod tests {
         assert_eq!(seconds(front("")), [0, 15, 60]);
         assert_eq!(seconds(front("queue-timeout=5 connect-timeout=2 socket-timeout=9")), [5, 2, 9]);
         assert_eq!(seconds(front("socket-timeout=0")), [0, 15, 60]);
+        let of_clients =
+            [("", None), ("socket-timeout=9 response-socket-timeout=0", Some(9)), ("socket-timeout=9 response-socket-timeout=3", Some(3))];
+        for (options, timeout) in of_clients {
+            assert_eq!(front(options).client_timeout, timeout.map(Duration::from_secs), "{options}");
+        }
     }
 }
