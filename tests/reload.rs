@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Builder, Httpd, Load, Mode, wait_until};
+use crate::harness::{Builder, Httpd, Load, Mode, Request, wait_until};
 
 /// A script that answers with its version.
 fn version(number: u32) -> String {
@@ -50,6 +50,59 @@ fn no_request_fails_while_the_code_changes() {
         }
         let account = load.stop();
         assert_eq!(account.failures, Vec::<String>::new(), "{mode:?}, beside {} good ones", account.good);
+    }
+}
+
+/// A stream of `letter` that ends when a file `end` lies beside the script; `close()` says so in the log.
+fn stream(letter: char) -> String {
+    format!(
+        "import os, time\n\n\
+         class Stream:\n\
+         \x20   def __init__(self, errors):\n\
+         \x20       self.errors = errors\n\
+         \x20   def __iter__(self):\n\
+         \x20       yield b'{letter}'\n\
+         \x20       while not os.path.exists(os.path.join(os.path.dirname(__file__), 'end')):\n\
+         \x20           time.sleep(0.02)\n\
+         \x20           yield b'.'\n\
+         \x20       yield b'end'\n\
+         \x20   def close(self):\n\
+         \x20       print('closed {letter}', file=self.errors)\n\n\
+         def application(environ, start_response):\n\
+         \x20   start_response('200 OK', [('Content-Type', 'text/plain')])\n\
+         \x20   return Stream(environ['wsgi.errors']) if environ['PATH_INFO'] == '/stream' else [b'{letter}']\n"
+    )
+}
+
+#[test]
+fn close_is_called_once_for_what_is_under_way_while_the_code_changes() {
+    for mode in Mode::ALL {
+        if mode == Mode::Daemon && differs!("a process that is replaced cuts its streams off after a few seconds") {
+            continue;
+        }
+        let httpd = Httpd::new(mode)
+            .file("apps/stream.wsgi", &stream('a'))
+            .config("WSGIScriptAlias / ${APPS}/stream.wsgi")
+            .allow_log("closed")
+            .allow_log("AH0")
+            .start();
+        let (mut stays, mut leaves) = (httpd.connect(), httpd.connect());
+        for client in [&mut stays, &mut leaves] {
+            client.request(&Request::get("/stream").header("Connection", "close"));
+            assert_eq!(client.head().status, 200);
+            assert_eq!(client.chunk().as_deref(), Some(&b"a"[..]), "{mode:?}");
+        }
+        httpd.folder().replace("apps/stream.wsgi", &stream('b'));
+        wait_for_answer(&httpd, "b");
+        leaves.hang_up();
+        httpd.log().wait_for("closed a");
+        httpd.folder().replace("apps/end", "");
+        let rest = String::from_utf8(stays.rest()).expect("text");
+        assert!(rest.contains("end") && rest.ends_with("0\r\n\r\n"), "{mode:?}: {rest}");
+        httpd.log().wait_for_count("closed a", 2);
+        // Another one would come with the end of the old process, or with garbage that is collected.
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(httpd.log().lines_with("closed a").len(), 2, "{mode:?}");
     }
 }
 
