@@ -26,6 +26,18 @@ fn with_headers(httpd: &Httpd, status: &str, list: &str) -> Response {
 }
 
 #[test]
+fn what_follows_the_script_may_be_long() {
+    only_ours!("what follows a script in a URL must be a possible name of a file");
+    for mode in Mode::ALL {
+        let httpd = site(mode).start();
+        let long = "x".repeat(2000);
+        let answer = httpd.get(&format!("/app/{long}"));
+        assert_eq!(answer.status, 200, "{mode:?}");
+        assert!(answer.text().contains(&format!("PATH_INFO str '/{long}'")), "{mode:?}: {}", answer.text());
+    }
+}
+
+#[test]
 fn a_complete_answer_has_a_length() {
     only_ours!("an answer that is complete before anything is sent comes in chunks, and an empty one differs by mode");
     for mode in Mode::ALL {

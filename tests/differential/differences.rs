@@ -90,6 +90,13 @@ pub(super) const KNOWN: &[Known] = &[
         test: "answers::what_is_compressed_is_complete_or_seen_to_be_cut",
     },
     Known {
+        cases: &["line/long"],
+        mode: None,
+        lines: &[],
+        reason: "What follows a script in a URL is the application's, also if it is longer than a file's name may be; httpd looks for such a file under mod_wsgi, and answers 404.",
+        test: "answers::what_follows_the_script_may_be_long",
+    },
+    Known {
         cases: &["line/http-1.0-keep-alive"],
         mode: None,
         lines: &[],
