@@ -1,9 +1,10 @@
 //! Folders, ports and waiting: what keeps parallel tests out of each other's way.
 
-use std::collections::HashSet;
 use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -99,17 +100,16 @@ impl Drop for Folder {
     }
 }
 
-/// A port on the loopback that nobody else uses. Below the range from which the kernel takes the clients' own ports.
+/// A port on the loopback that nobody else uses, nor another suite on this machine. Below the range from which the kernel takes the
+/// clients' own ports.
 pub(crate) fn free_port() -> u16 {
-    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    let mut given = GIVEN.lock().expect("no test panics while it looks for a port");
-    let given = given.get_or_insert_default();
+    /// What was given, by a name that the kernel lets one process have at a time.
+    static GIVEN: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    let claim = |port: u16| UnixListener::bind_addr(&SocketAddr::from_abstract_name(format!("mod_wsgi-suite-port-{port}")).ok()?).ok();
     let start = u16::try_from(std::process::id() % 10_000).expect("less than 10,000") + 20_000;
-    let port = (start..32_000)
-        .chain(20_000..start)
-        .find(|port| !given.contains(port) && TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("some of twelve thousand ports is free");
-    given.insert(port);
+    let free = |port: u16| Some((port, claim(port)?)).filter(|_| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let (port, claimed) = (start..32_000).chain(20_000..start).find_map(free).expect("some of twelve thousand ports is free");
+    GIVEN.lock().expect("no test panics while it looks for a port").push(claimed);
     port
 }
 
