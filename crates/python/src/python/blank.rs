@@ -10,12 +10,14 @@ use std::ptr;
 ///
 /// # Invariants
 ///
-/// Nobody else has the object, whose octets begin at `start` and are `capacity`. The first `filled` of them are written.
+/// Nobody else has the object, whose octets begin at `start` and are `capacity`. The first `filled` of them are written, and those up to
+/// `cleared` have been given a value.
 pub(crate) struct Blank {
     object: Object,
     start: *mut u8,
     capacity: usize,
     filled: usize,
+    cleared: usize,
 }
 
 // SAFETY: the pointer leads into the object, which nobody else has; what is written there needs no interpreter.
@@ -31,7 +33,7 @@ impl Attached<'_> {
             let object = Object::from_new(self, ffi::PyBytes_FromStringAndSize(ptr::null(), size))?;
             let start = ffi::PyBytes_AsString(object.as_ptr()).cast::<u8>();
             // INVARIANT: the object is new.
-            Ok(Blank { object, start, capacity, filled: 0 })
+            Ok(Blank { object, start, capacity, filled: 0, cleared: 0 })
         }
     }
 }
@@ -40,17 +42,22 @@ impl Blank {
     /// At most `most` octets to be written next; empty when all are.
     pub(crate) fn room(&mut self, most: usize) -> &mut [u8] {
         let length = most.min(self.capacity - self.filled);
-        // SAFETY: by the invariant these octets are within the object and nobody else's; they are written before they are lent.
+        let end = self.filled + length;
+        // SAFETY: by the invariant these octets are within the object and nobody else's; each has a value before it is lent. Once is
+        // enough: a reader that is lent much and writes little is lent the rest again.
         unsafe {
-            let room = self.start.add(self.filled);
-            room.write_bytes(0, length);
-            std::slice::from_raw_parts_mut(room, length)
+            if self.cleared < end {
+                self.start.add(self.cleared).write_bytes(0, end - self.cleared);
+                // INVARIANT: they have a value now.
+                self.cleared = end;
+            }
+            std::slice::from_raw_parts_mut(self.start.add(self.filled), length)
         }
     }
 
     /// Says that so many octets of the last [`Blank::room`] were written.
     pub(crate) fn wrote(&mut self, octets: usize) {
-        self.filled = self.capacity.min(self.filled + octets);
+        self.filled = self.cleared.min(self.filled + octets);
     }
 
     /// Whether no octet is missing.
