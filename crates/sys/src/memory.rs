@@ -31,6 +31,19 @@ pub fn file(name: &std::ffi::CStr) -> std::io::Result<std::fs::File> {
     Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC)?.into())
 }
 
+/// Lets the threads of this process share fewer heaps of malloc(3), unless `MALLOC_ARENA_MAX` says how many: glibc would make eight for each
+/// processor, each of which keeps what it was given. Threads that take turns at an interpreter's lock do not need one each.
+///
+/// What mallopt(3) refuses changes nothing.
+pub fn share_heaps(processors: usize) {
+    #[cfg(target_env = "gnu")]
+    if std::env::var_os("MALLOC_ARENA_MAX").is_none() {
+        let most = std::ffi::c_int::try_from(processors.max(2)).unwrap_or(2);
+        // SAFETY: sets a number of the allocator's, which may be set at any time.
+        let _best_effort = unsafe { libc::mallopt(libc::M_ARENA_MAX, most) };
+    }
+}
+
 /// Words that other processes see, and may change at any time.
 ///
 /// # Invariants
