@@ -27,6 +27,8 @@ FREE_THREADED ?=
 FREE_THREADED_HOSTS = $(notdir $(wildcard $(RELEASE)/mod_wsgi_python_*t.so))
 # Newer Debians whose Pythons make pythons gets.
 DEBIANS ?= trixie sid
+# An earlier commit, whose build is profiled beside this one by make bench FULL=1 PART=4.
+BEFORE ?=
 # Such as --rounds 5 --seconds 4 --mpm prefork --only hello, or --parts where --mode daemon
 BENCHFLAGS ?=
 # Tests mostly wait for their own httpd, so more of them than processors may run side by side.
@@ -121,8 +123,8 @@ bindings-check: cargo ## Compare the committed bindings with what bindgen makes 
 BENCHED = --ours $(RELEASE) --theirs $(REFERENCE) --packages $(BENCH)/packages
 
 .PHONY: bench
-bench: build $(REFERENCE)/ready $(BENCH)/ready $(if $(FULL),$(BENCH)/beside/ready) ## Compare with mod_wsgi 6.1.1 on this machine, six minutes (FULL=1: three runs, what else there is, and docs/performance.md; PART=1 to 4: a part of that)
-	@scripts/packages run bench
+bench: build $(REFERENCE)/ready $(BENCH)/ready $(if $(FULL),$(BENCH)/beside/ready) $(if $(BEFORE),$(BENCH)/$(BEFORE)/mod_wsgi.so) ## Compare with mod_wsgi 6.1.1 on this machine, six minutes (FULL=1: three runs, what else there is, and docs/performance.md; PART=1 to 4: a part of that)
+	@scripts/packages run bench $(if $(FULL),profile)
 ifeq ($(FULL),)
 	@/usr/bin/python3 bench/side_by_side.py $(BENCHED) $(BENCHFLAGS)
 else
@@ -130,7 +132,7 @@ else
 	@for part in $(or $(PART),1 2 3 4); do \
 		case $$part in 4) parts=mpms,beside,where ;; *) parts=loads,reloads,memory,starts ;; esac; \
 		mkdir -p bench/results; \
-		/usr/bin/python3 bench/side_by_side.py $(BENCHED) --beside $(BENCH)/beside --parts $$parts --seconds 1.3 --into bench/results/full-$$part.jsonl $(BENCHFLAGS); \
+		/usr/bin/python3 bench/side_by_side.py $(BENCHED) --beside $(BENCH)/beside --parts $$parts --seconds 1.3 $(if $(BEFORE),--before $(BENCH)/$(BEFORE)) --into bench/results/full-$$part.jsonl $(BENCHFLAGS); \
 	done
 	@$(MAKE) --no-print-directory bench-page
 endif
@@ -146,6 +148,9 @@ $(BENCH)/ready:
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check flask==3.1.3 django==5.2.19
 	ln -s "$$($(BENCH)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" $(BENCH)/packages
 	touch $@
+
+$(BENCH)/$(BEFORE)/mod_wsgi.so: $(BENCH)/ready
+	@CARGO=$(CARGO) scripts/earlier $(BEFORE) $(BENCH)/$(BEFORE)
 
 $(BENCH)/beside/ready: $(BENCH)/ready
 	@scripts/packages build reference

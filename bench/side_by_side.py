@@ -104,6 +104,7 @@ def main():
     parser.add_argument("--only", default="", help="workloads whose name contains this, and nothing else")
     parser.add_argument("--parts", default="", help=f"some of {','.join(PARTS)}; the first four unless given")
     parser.add_argument("--beside", default="", help="a virtual environment with uWSGI, gunicorn and Granian")
+    parser.add_argument("--before", default="", help="the folder of an earlier build of ours, whose time is looked into as well")
     parser.add_argument("--into", help="the file of this run, which is gone on with if it is there")
     options = parser.parse_args()
     options.packages = os.path.realpath(options.packages)
@@ -132,7 +133,8 @@ def main():
     if "beside" in parts:
         beside.measure_beside(record, client, tested, options)
     if "where" in parts:
-        where.measure_where(record, client, tested, options)
+        earlier = {f"ours at {os.path.basename(options.before)}": os.path.join(options.before, "mod_wsgi.so")} if options.before else {}
+        where.measure_where(record, client, tested | earlier, options)
     print(f"written to {os.path.relpath(record.path)}")
 
 

@@ -12,7 +12,16 @@ from sites import Site
 from workloads import WORKLOADS
 
 #: Which are looked into.
-CHOSEN = ("hello, 1 connection", "hello, 16 connections", "64 KiB body", "Django hello")
+CHOSEN = (
+    "hello, 1 connection",
+    "hello, 16 connections",
+    "hello, connection: close",
+    "a static file, connection: close",
+    "64 KiB body",
+    "1 MiB generated in 16 KiB blocks",
+    "1,000 small streamed blocks",
+    "Django hello",
+)
 
 PARTS = ("kernel", "httpd", "module", "Python", "C library")
 
@@ -55,10 +64,13 @@ def measure_where(record, client, tested, options):
     if not shutil.which("perf"):
         print("where the time goes: perf is not installed")
         return
-    print(f"{'us of CPU per request':37}{'mode':>9}{'module':>10}{'all':>7}" + "".join(f"{name:>11}" for name in PARTS))
+    print(f"{'us of CPU per request':37}{'mode':>9}{'module':>16}{'all':>7}" + "".join(f"{name:>11}" for name in PARTS))
     for mode in ("daemon", "embedded"):
         for name, module in tested.items():
-            wanted = [w for w in WORKLOADS if w.name in CHOSEN and not record.has(kind="where", workload=w.name, mode=mode, module=name)]
+            wanted = [
+                w for w in WORKLOADS
+                if w.name in CHOSEN and mode in w.modes() and not record.has(kind="where", workload=w.name, mode=mode, module=name)
+            ]
             if not wanted:
                 continue
             server = Site(module, mode, options.packages)
@@ -73,6 +85,6 @@ def measure_where(record, client, tested, options):
                         found = {part: share * cpu for part, share in shares(server, client, workload, 2).items()}
                     row = {"kind": "where", "workload": workload.name, "mode": mode, "module": name, "cpu": cpu, "parts": found}
                     record.add(row)
-                    print(f"{workload.name:37}{mode:>9}{name:>10}{cpu:>7.0f}" + "".join(f"{found[part]:>11.1f}" for part in PARTS), flush=True)
+                    print(f"{workload.name:37}{mode:>9}{name:>16}{cpu:>7.0f}" + "".join(f"{found[part]:>11.1f}" for part in PARTS), flush=True)
             finally:
                 server.stop()

@@ -47,6 +47,9 @@ WORKLOADS = [
     Workload("hello, 1 connection", "/hello", 1, cpu(0.32, 0.90, p50=0.40)),
     Workload("hello, 200 connections", "/hello", 200, cpu(0.32, 0.42)),
     Workload("hello, connection: close", "/hello", 16, cpu(0.38, 0.52), headers=("Connection: close",)),
+    # What httpd takes without any application: most of a request, above all of a new connection.
+    Workload("a static file, 16 connections", "/static", 16, BOTH),
+    Workload("a static file, connection: close", "/static", 16, BOTH, headers=("Connection: close",)),
     Workload("hello beside 200 idle connections", "/hello", 16, BOTH, idle=200),
     Workload("1 KB JSON, 20 request headers", "/mixed/json", 16, cpu(0.34, 0.50), headers=TWENTY),
     Workload("64 KiB body", "/mixed/body", 16, cpu(0.38, 0.50)),
