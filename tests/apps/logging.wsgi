@@ -9,6 +9,20 @@ print("said at import")
 kept = []
 
 
+def write_text(environ):
+    """Writes text where octets belong, with warnings as errors."""
+    said, lines = "no warning", 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for stream in [environ["wsgi.errors"], sys.stderr, sys.stdout] * 2:
+            try:
+                stream.buffer.write("text in a buffer\n")
+                lines += 1
+            except DeprecationWarning:
+                said = "DeprecationWarning"
+    return "%s and %d lines" % (said, lines)
+
+
 def application(environ, start_response):
     errors = environ["wsgi.errors"]
     name = environ["PATH_INFO"].strip("/")
@@ -55,6 +69,8 @@ def application(environ, start_response):
             answer = "accepted"
         except RuntimeError as error:
             answer = str(error)
+    elif name == "deprecated":
+        answer = write_text(environ)
     elif name == "attributes":
         answer = f"{errors.encoding} {errors.errors} {errors.name} {errors.isatty()} {errors.line_buffering}"
     body = answer.encode()

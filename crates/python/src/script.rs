@@ -10,6 +10,7 @@ use crate::host::ReloadPolicy;
 use crate::module::State;
 use crate::python::{Attached, Exception, Object, attach};
 use crate::report::with_reader;
+use crate::wsgi::request::Request;
 use md5::{Digest, Md5};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -165,7 +166,12 @@ impl Script {
         let path = String::from_utf8_lossy(&self.path);
         let place = &group.state.place;
         let doing = if reload { "Reloading" } else { "Loading" };
-        group.state.sink.log(Level::Info, &format!("{doing} WSGI script '{path}' into {place}."));
+        let said = format!("{doing} WSGI script '{path}' into {place}.");
+        // It stands where what the script says while it is loaded does: with the request that needs it, if there is one.
+        match Request::current() {
+            Some(request) => request.log_outside(Level::Info, &said),
+            None => group.state.sink.log(Level::Info, &said),
+        }
         let source = read(Path::new(OsStr::from_bytes(&self.path)));
         let loaded = attach(&group.interpreter, |py| {
             // A failed load leaves nothing behind, of the old module neither.
@@ -238,7 +244,7 @@ impl Failure {
 }
 
 fn is_request() -> bool {
-    crate::wsgi::request::Request::current().is_some()
+    Request::current().is_some()
 }
 
 /// The module name of a script.

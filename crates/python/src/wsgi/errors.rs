@@ -13,6 +13,7 @@ use crate::python::{Attached, Class, Exception, Getter, GetterDef, Method, Metho
 use parking_lot::Mutex;
 use std::ffi::CStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wire::log::Level;
 
 /// A raw stream into the error log.
@@ -134,11 +135,17 @@ impl Method for WriteLines {
     }
 }
 
+/// Whether this process has said already that a log stream takes bytes.
+static WARNED: AtomicBool = AtomicBool::new(false);
+
 fn write_object(py: Attached<'_>, this: &Log, function: &str, object: &Object) -> Result<(), Exception> {
     if object.is_str() {
-        let builtins = py.import(c"builtins")?;
-        let text = py.text("str written to the buffer of a log stream, which takes bytes")?;
-        py.import(c"warnings")?.call_method(py, c"warn", &[&text, &builtins.attr(py, c"DeprecationWarning")?])?;
+        // Whoever writes so does it often, and has been told.
+        if !WARNED.swap(true, Relaxed) {
+            let builtins = py.import(c"builtins")?;
+            let text = py.text("str written to the buffer of a log stream, which takes bytes")?;
+            py.import(c"warnings")?.call_method(py, c"warn", &[&text, &builtins.attr(py, c"DeprecationWarning")?])?;
+        }
         return this.write(py, function, object.to_text(py).as_bytes());
     }
     if object.is_int() {
