@@ -11,6 +11,7 @@ mod fronts;
 mod logs;
 mod outputs;
 mod requests;
+mod scripts;
 mod sites;
 mod transcript;
 
@@ -79,6 +80,7 @@ fn cases() -> Vec<Case> {
     cases.extend(outputs::cases());
     cases.extend(fronts::cases());
     cases.extend(logs::cases());
+    cases.extend(scripts::cases());
     let mut names = std::collections::HashSet::new();
     for case in &cases {
         assert!(names.insert(&case.name), "two cases are called {}", case.name);

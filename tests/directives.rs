@@ -34,6 +34,24 @@ fn a_callable_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_callable_may_be_made_when_it_is_asked_for() {
+    only_ours!("a callable that the script makes when it is asked for (PEP 562) is not found");
+    let script = "
+def __getattr__(name):
+    if name != 'application':
+        raise AttributeError(name)
+    def made(environ, start_response):
+        start_response('200 OK', [('Content-Type', 'text/plain')])
+        return [b'made']
+    return made
+";
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode).file("apps/made.wsgi", script).config("WSGIScriptAlias / ${APPS}/made.wsgi").start();
+        assert_eq!(httpd.get("/").text(), "made", "{mode:?}");
+    }
+}
+
+#[test]
 fn authorization_is_passed_when_asked() {
     for mode in Mode::ALL {
         let httpd = Httpd::new(mode)
@@ -117,7 +135,11 @@ fn a_script_that_cannot_be_loaded_is_a_500_each_time() {
             ("raise KeyError('at import')\n", "WSGI0109", "KeyError: 'at import'"),
             ("import no_such_module\n", "WSGI0109", "ModuleNotFoundError"),
             ("raise SystemExit(3)\n", "WSGI0107", "SystemExit: 3"),
+            ("application = 5\0\n", "WSGI0105", "source code string cannot contain null bytes"),
         ] {
+            if script.contains('\0') && differs!("a script is read up to its first NUL") {
+                continue;
+            }
             let httpd = Httpd::new(mode)
                 .file("apps/bad.wsgi", script)
                 .config("WSGIScriptAlias / ${APPS}/bad.wsgi")

@@ -68,20 +68,28 @@ pub(crate) fn changes<'e>(listed: &[String], proxies: Option<&[Network]>, get: i
         if !known().any(|header| header.1 == kind) {
             continue;
         }
-        // The last one listed that is there.
-        let winner = known().rfind(|header| believed && header.1 == kind && get(header.0).is_some()).map(|header| header.0);
-        changes.removed.extend(HEADERS.iter().filter(|header| header.1 == kind && Some(header.0) != winner).map(|header| header.0));
-        if let Some((name, value)) = winner.and_then(|name| Some((name, get(name)?))) {
-            changes.believe(kind, name, value, proxies);
+        // Each in turn, so that the last one counts; where it says nothing that is understood, the one before it does.
+        let mut last = None;
+        for (name, _) in known().filter(|header| believed && header.1 == kind) {
+            if let Some(value) = get(name) {
+                changes.believe(kind, name, value, proxies);
+                last = Some(*name);
+            }
         }
+        changes.removed.extend(HEADERS.iter().filter(|header| header.1 == kind && Some(header.0) != last).map(|header| header.0));
     }
+    // A header that goes is not written anew for what it said.
+    changes.set.retain(|(key, _)| !changes.removed.contains(key));
     changes
 }
 
 impl Changes {
     /// Takes over what one header says.
     fn believe(&mut self, kind: Kind, name: &'static str, value: &[u8], proxies: Option<&[Network]>) {
-        let mut set = |key, value: &[u8]| self.set.push((key, value.to_vec()));
+        let mut set = |key, value: &[u8]| {
+            self.set.retain(|(known, _)| *known != key);
+            self.set.push((key, value.to_vec()));
+        };
         match kind {
             Kind::Client if name == "HTTP_X_FORWARDED_FOR" => {
                 let elements: Vec<_> = value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii).filter(|e| !e.is_empty()).collect();
@@ -103,7 +111,10 @@ impl Changes {
                 set("SCRIPT_NAME", value);
                 set("mod_wsgi.mount_point", value);
             }
-            Kind::Scheme => self.scheme = scheme(name, value),
+            Kind::Scheme => match scheme(name, value) {
+                Scheme::Unknown if self.scheme != Scheme::Unsaid => {}
+                said => self.scheme = said,
+            },
         }
     }
 }
@@ -178,6 +189,25 @@ mod tests {
         assert_eq!(set(&changes, "REMOTE_ADDR").as_deref(), Some("2.2.2.2"));
         assert_eq!(set(&changes, "HTTP_X_FORWARDED_FOR"), None);
         assert_eq!(changes.removed, ["HTTP_X_CLIENT_IP", "HTTP_X_REAL_IP"]);
+    }
+
+    #[test]
+    fn who_says_nothing_that_is_understood_leaves_the_word_to_the_one_before() {
+        let environ = [("REMOTE_ADDR", "10.0.0.1"), ("HTTP_X_REAL_IP", "1.1.1.1"), ("HTTP_X_FORWARDED_FOR", " , ")];
+        let changes = run(&["X-Real-IP", "X-Forwarded-For"], &[], &environ);
+        assert_eq!(set(&changes, "REMOTE_ADDR").as_deref(), Some("1.1.1.1"));
+        assert_eq!(changes.removed, ["HTTP_X_CLIENT_IP", "HTTP_X_REAL_IP"]);
+        let environ = [("REMOTE_ADDR", "10.0.0.1"), ("HTTP_X_SCHEME", "https"), ("HTTP_X_FORWARDED_PROTO", "odd")];
+        assert_eq!(run(&["X-Scheme", "X-Forwarded-Proto"], &[], &environ).scheme, Scheme::Https);
+        assert_eq!(run(&["X-Forwarded-Proto", "X-Scheme"], &[], &environ).scheme, Scheme::Https);
+    }
+
+    #[test]
+    fn a_chain_that_another_header_overrules_is_not_written_anew() {
+        let environ = [("REMOTE_ADDR", "10.0.0.1"), ("HTTP_X_FORWARDED_FOR", "6.6.6.6, 1.1.1.1"), ("HTTP_X_REAL_IP", "2.2.2.2")];
+        let changes = run(&["X-Forwarded-For", "X-Real-IP"], &["10.0.0.0/8"], &environ);
+        assert_eq!(changes.set, [("REMOTE_ADDR", b"2.2.2.2".to_vec())]);
+        assert!(changes.removed.contains(&"HTTP_X_FORWARDED_FOR"));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) const KNOWN: &[Known] = &[
         test: "answers::a_local_location_is_served_in_daemon_mode_only",
     },
     Known {
-        cases: &["script/none", "log/script/none"],
+        cases: &["script/none", "log/script/none", "log/odd-empty", "log/odd-deleted"],
         mode: Some(Mode::Embedded),
         lines: &[],
         reason: "A callable that is missing is an error of the server, 500 in both modes; mod_wsgi says 404 in embedded mode.",
@@ -253,9 +253,37 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         cases: &["log/"],
         mode: None,
-        lines: &["Traceback (most recent call last):", "of a request:   File ", "of a request:     "],
+        lines: &["Traceback (most recent call last):", "of a request:   File ", "of a request:     ", "[Previous line repeated"],
         reason: "The traceback of an uncaught exception is in the log whole; before Python 3.12 mod_wsgi logs its last line.",
         test: "output::the_whole_traceback_is_in_the_log",
+    },
+    Known {
+        cases: &["log/odd-null", "script/odd-ones-left"],
+        mode: None,
+        lines: &["null.wsgi", "null bytes", "HTTP/1.1 ", "content-length", "| ", "WSGI0089", "WSGI0105"],
+        reason: "A script with a NUL in it is no Python, as python3 says; mod_wsgi runs what stands before the NUL.",
+        test: "directives::a_script_that_cannot_be_loaded_is_a_500_each_time",
+    },
+    Known {
+        cases: &["log/close-cannot-be-found"],
+        mode: None,
+        lines: &["WSGI0174"],
+        reason: "That close() cannot be looked up is told once, by WSGI0194, with its traceback.",
+        test: "output::a_close_that_cannot_be_looked_up_is_told",
+    },
+    Known {
+        cases: &["proxy/proxies-list.test X-Forwarded-For: 1.2.3.4, 010.0.0.1"],
+        mode: None,
+        lines: &[],
+        reason: "An address in X-Forwarded-For is one that is written in full; mod_wsgi also takes what the C library reads as one, as 10.1.",
+        test: "around::a_proxy_is_believed_as_far_as_it_is_trusted",
+    },
+    Known {
+        cases: &["log/odd-dynamic"],
+        mode: None,
+        lines: &[],
+        reason: "A callable that the script makes when it is asked for (PEP 562) is there; mod_wsgi looks at what has a name already.",
+        test: "directives::a_callable_may_be_made_when_it_is_asked_for",
     },
     Known {
         cases: &["log/script/exit"],

@@ -25,6 +25,12 @@ pub(super) enum Door {
     Folding,
 }
 
+/// An application that believes a proxy, by whatever way it is asked.
+const BEHIND: &str = "WSGIScriptAlias /behind ${APPS}/probe.wsgi
+    <Location /behind>
+        WSGITrustedProxyHeaders X-Forwarded-Proto X-Forwarded-Port
+    </Location>";
+
 /// The ports of a server that are no plain ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ports {
@@ -45,12 +51,12 @@ impl Ports {
             // A connection that httpd has closed meanwhile would be a 502 now and then.
             host(proxy, "ProxyPreserveHost On\n    ProxyPass / http://127.0.0.1:${PORT}/ disablereuse=on"),
             host(hasty, &format!("RequestReadTimeout header=1 body=1\n    WSGIChunkedRequest On\n    {common}")),
-            host(http2, &format!("Protocols h2c\n    WSGIChunkedRequest On\n    {common}")),
+            host(http2, &format!("Protocols h2c\n    WSGIChunkedRequest On\n    {BEHIND}\n    {common}")),
             host(
                 tls,
                 &format!(
                     "Protocols h2 http/1.1\n    {}\n    <Location /app>\n        SSLOptions +StdEnvVars\n    </Location>\n    \
-                     WSGIChunkedRequest On\n    {common}",
+                     WSGIChunkedRequest On\n    {BEHIND}\n    {common}",
                     Builder::TLS
                 ),
             ),

@@ -166,6 +166,17 @@ fn encrypted() -> Vec<Case> {
             let code = format!("start_response('200 OK', []); result = [repr({code}).encode()]");
             cases.push(Case::get(&format!("{topic}/says {code}"), "/deep/mount").runs(&code).through(door));
         }
+        for lines in [
+            &[][..],
+            &["X-Forwarded-Proto: https"],
+            &["X-Forwarded-Proto: http"],
+            &["X-Forwarded-Proto: odd"],
+            &["X-Forwarded-SSL: off"],
+            &["X-Forwarded-Port: 80"],
+        ] {
+            let case = Case::get(&format!("{topic}/behind {}", lines.join(" | ")), "/behind").through(door);
+            cases.push(lines.iter().fold(case, |case, line| case.with(line)));
+        }
     }
     cases
 }
@@ -188,6 +199,12 @@ fn sub_requests() -> Vec<Case> {
         "/empty/nothing",
         "/nowhere",
         "/nowhere/at/all?q=1",
+        "/front/",
+        "/front/there.txt",
+        "/front/made//up?q=1",
+        "/front/%C3%A9/a%20b",
+        "/back/there.txt",
+        "/back/a/../b?q=1&r=%20",
     ] {
         cases.push(Case::get(&format!("sub{path}"), path).at("subs.test"));
         cases.push(Case::new(&format!("sub{path}-head"), "HEAD", path).at("subs.test"));

@@ -131,6 +131,15 @@ pub(super) fn cases() -> Vec<Case> {
             "raise-in-close",
             "start_response('200 OK', []); result = type('C', (), {'__iter__': lambda s: iter([b'a']), 'close': lambda s: 1 / 0})()",
         ),
+        (
+            "close-cannot-be-found",
+            "start_response('200 OK', []); result = type('C', (), {'__iter__': lambda s: iter([b'a']), 'close': property(lambda s: 1 / 0)})()",
+        ),
+        (
+            "close-is-not-there",
+            "start_response('200 OK', []); result = type('C', (), {'__iter__': lambda s: iter([b'a']), 'close': property(lambda s: s.nothing)})()",
+        ),
+        ("close-exits", "start_response('200 OK', []); result = type('D', (closing,), {'close': lambda s: sys.exit(3)})([b'a'])"),
         ("no-start", "result = [b'x']"),
         ("no-iterable", "start_response('200 OK', []); result = None"),
         ("text-items", "start_response('200 OK', []); result = ['x']"),

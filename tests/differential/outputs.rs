@@ -283,7 +283,7 @@ fn response_headers() -> Vec<Case> {
 }
 
 /// Results of an application after `start_response('200 OK', [])`.
-const RESULTS: [&str; 58] = [
+const RESULTS: [&str; 61] = [
     "[]",
     "[b'']",
     "[b'', b'']",
@@ -330,6 +330,9 @@ const RESULTS: [&str; 58] = [
     "type('C', (), {'__iter__': lambda s: iter([b'a']), 'close': lambda s: 1 / 0})()",
     "type('C', (), {'__iter__': lambda s: iter([]), 'close': lambda s: 1 / 0})()",
     "type('C', (), {'__iter__': lambda s: 1 / 0})()",
+    "type('C', (), {'__iter__': lambda s: iter([b'a']), 'close': property(lambda s: 1 / 0)})()",
+    "type('C', (), {'__iter__': lambda s: iter([b'a']), 'close': property(lambda s: s.nothing)})()",
+    "type('C', (), {'__iter__': lambda s: s, '__next__': lambda s: 1 / 0, 'close': lambda s: print('closed')})()",
     "type('C', (), {'__getitem__': lambda s, i: [b'a', b'b'][i]})()",
     "type('C', (), {'__iter__': lambda s: iter([b'a']), '__len__': lambda s: 99})()",
     "io.BytesIO(b'line\\nline\\n')",

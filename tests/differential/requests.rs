@@ -279,8 +279,9 @@ fn headers() -> Vec<Case> {
         lines.iter().fold(Case::get(&format!("header/{name}"), "/app/h").at(host), |case, line| case.with(&fill(line)))
     };
     let mut cases: Vec<Case> = HEADERS.iter().map(|(name, lines)| build(name, "localhost", lines)).collect();
-    for name in ["bare-name", "space-in-name", "space-before-colon", "control", "latin-name", "odd-token", "no-colon", "folded", "nul"] {
-        let lines = HEADERS.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, lines)| lines);
+    for name in ["no-name", "space-in-name", "space-before-colon", "control", "latin-name", "odd-token", "no-colon", "folded", "nul"] {
+        let lines = HEADERS.iter().find(|(known, _)| *known == name).map(|(_, lines)| *lines);
+        let lines = lines.unwrap_or_else(|| panic!("no header is called {name}"));
         cases.push(build(&format!("unsafe-{name}"), "unsafe.test", lines));
     }
     let credentials = ["Authorization: Basic YWRhOnNlY3JldA==", "Proxy-Authorization: Basic YTpi"];
@@ -318,7 +319,7 @@ fn headers() -> Vec<Case> {
     cases
 }
 
-const FORWARDED: [&[&str]; 33] = [
+const FORWARDED: [&[&str]; 43] = [
     &[],
     &["X-Forwarded-For: 1.2.3.4"],
     &["X-Forwarded-For: 1.2.3.4, 5.6.7.8"],
@@ -352,11 +353,32 @@ const FORWARDED: [&[&str]; 33] = [
     &["X-Forwarded-SSL: on", "X-Forwarded-HTTPS: off", "X-HTTPS: 1"],
     &["X-Forwarded-SSL: off", "X-Forwarded-Proto: https"],
     &["X-Forwarded-SSL: yes", "X-HTTPS: True"],
+    &["X-Forwarded-Proto: http", "X-Scheme: https"],
+    &["X-Forwarded-Proto: odd", "X-Scheme: https", "X-Forwarded-HTTPS: 1"],
+    &["X-Real-IP: 1.2.3.4", "X-Forwarded-For: ,"],
+    &["X-Client-IP: 5.6.7.8", "X-Real-IP: 1.2.3.4", "X-Forwarded-For: 9.9.9.9, 10.0.0.1"],
+    &["X-Forwarded-Host: one", "X-Host: two", "X-Forwarded-Host: three"],
+    &["X-Forwarded-For: 2001:db8::7, 2001:db8::8", "X-Forwarded-Server: a, b"],
+    &["X-Forwarded-For: 2001:0DB8:0:0::9, 2001:db9::1, ::1, 127.9.9.9"],
+    &["X-Forwarded-For: ::ffff:127.0.0.1, ::ffff:1.2.3.4"],
+    &["X-Forwarded-For: \"1.2.3.4\", for=10.0.0.1, unknown", "X-Unheard-Of: a"],
+    &["X-Forwarded-For: 1.2.3.4, 010.0.0.1, 10.1, 0x0a000001"],
 ];
 
 fn proxies() -> Vec<Case> {
     let mut cases = Vec::new();
-    for host in ["localhost", "proxies.test", "proxies-few.test", "proxies-real-ip.test", "proxies-list.test", "proxies-untrusted.test"] {
+    for host in [
+        "localhost",
+        "proxies.test",
+        "proxies-few.test",
+        "proxies-real-ip.test",
+        "proxies-list.test",
+        "proxies-untrusted.test",
+        "proxies-scheme.test",
+        "proxies-order.test",
+        "proxies-six.test",
+        "proxies-inner.test",
+    ] {
         for lines in FORWARDED {
             let case = Case::get(&format!("proxy/{host} {}", lines.join(" | ")), "/app/p//q").at(host);
             cases.push(lines.iter().fold(case, |case, line| case.with(line)));

@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::doors::{self, Door, Ports};
 use super::logs::Logs;
+use super::scripts;
 use super::transcript;
 use crate::harness::{Builder, Httpd, Mode, UnderTest};
 
@@ -13,7 +14,7 @@ const COMMON: &str = "WSGIScriptAlias /app ${APPS}/probe.wsgi
     ";
 
 /// Virtual hosts: name, and directives besides [`COMMON`].
-const HOSTS: [(&str, &str); 36] = [
+const HOSTS: [(&str, &str); 40] = [
     (
         "localhost",
         "ErrorDocument 404 /app/missing?e=1
@@ -156,6 +157,15 @@ const HOSTS: [(&str, &str); 36] = [
         Options +MultiViews
         DirectoryIndex deep.wsgi
     </Directory>
+    <Directory ${ROOT}/htdocs/front>
+        RewriteEngine On
+        RewriteCond %{REQUEST_FILENAME} !-f
+        RewriteRule ^(.*)$ /app/$1 [QSA,PT,L]
+    </Directory>
+    <Directory ${ROOT}/htdocs/back>
+        RewriteEngine On
+        RewriteRule ^(.*)$ /scripts/deep.wsgi/$1?back=$1 [QSA,L]
+    </Directory>
     <Directory ${ROOT}/htdocs/empty>
         FallbackResource disabled
         DirectoryIndex nothing.html /app/index
@@ -166,7 +176,24 @@ const HOSTS: [(&str, &str); 36] = [
         "ErrorLog own.log
     WSGIScriptAlias /none ${APPS}/none.wsgi
     WSGIScriptAlias /broken ${APPS}/broken.wsgi
-    WSGIScriptAlias /exit ${APPS}/exit.wsgi",
+    WSGIScriptAlias /exit ${APPS}/exit.wsgi
+    WSGIScriptAliasMatch ^/odd/([a-z-]+) ${APPS}/odd/$1.wsgi",
+    ),
+    ("proxies-scheme.test", "WSGITrustedProxyHeaders x-scheme X-Forwarded-HTTPS X-Forwarded-Proto"),
+    ("proxies-order.test", "WSGITrustedProxyHeaders X-Forwarded-Proto X-Scheme X-Real-IP X-Forwarded-For X-Host X-Forwarded-Host"),
+    (
+        "proxies-six.test",
+        "WSGITrustedProxies 127.0.0.0/8 ::1 2001:db8::/32
+    WSGITrustedProxyHeaders X-Forwarded-For X-Forwarded-Server X-Forwarded-Port X-Host X-Unheard-Of",
+    ),
+    (
+        "proxies-inner.test",
+        "WSGITrustedProxies 10.0.0.0/8
+    WSGITrustedProxyHeaders X-Forwarded-For
+    <Location /app>
+        WSGITrustedProxies 127.0.0.1
+        WSGITrustedProxyHeaders X-Forwarded-Proto
+    </Location>",
     ),
 ];
 
@@ -224,6 +251,8 @@ fn main(side: UnderTest, mode: Mode) -> (Builder, Ports) {
         .file("htdocs/pages/missing.shtml", "<!--#include virtual=\"/callable-none\" -->|")
         .file("htdocs/pages/thing.action", "not shown\n")
         .file("htdocs/empty/.keep", "")
+        .file("htdocs/front/there.txt", "there\n")
+        .file("htdocs/back/there.txt", "there\n")
         // The password is "secret".
         .file("users", "ada:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")
         .environment("LANG", "C.UTF-8")
@@ -244,7 +273,7 @@ fn main(side: UnderTest, mode: Mode) -> (Builder, Ports) {
     for (name, directives) in HOSTS {
         builder = builder.config(&format!("<VirtualHost *:${{PORT}}>\n    ServerName {name}\n    {COMMON}{directives}\n</VirtualHost>"));
     }
-    Ports::open(builder, COMMON)
+    Ports::open(scripts::add(builder), COMMON)
 }
 
 fn plain(side: UnderTest, mode: Mode) -> Builder {

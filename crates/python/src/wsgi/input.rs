@@ -129,9 +129,19 @@ impl Input {
                 taken.into_bytes(py)
             }
             Err(Failure::Over) => Err(Exception::runtime_error(py, over)),
-            Err(Failure::Before) => Err(Exception::os_error(py, "mod_wsgi request data read error: input is already in error state")),
-            Err(Failure::Now(InputError(reason))) => Err(Exception::os_error(py, &format!("mod_wsgi request data read error: {reason}"))),
+            Err(Failure::Before) => Err(self.failure(py, "input is already in error state")),
+            Err(Failure::Now(InputError(reason))) => Err(self.failure(py, &reason)),
         }
+    }
+}
+
+impl Input {
+    /// What the application is told when the client has not sent what it had announced.
+    fn failure(&self, py: Attached<'_>, reason: &str) -> Exception {
+        let text = format!("mod_wsgi request data read error: {reason}");
+        let exception = Exception::os_error(py, &text);
+        self.request.note_input_failure(text);
+        exception
     }
 }
 

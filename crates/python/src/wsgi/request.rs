@@ -32,6 +32,8 @@ pub(crate) struct Request {
     gil_waits: GilWaits,
     filename: String,
     line: Mutex<LineBuffer>,
+    /// What the application was told last of a body that could not be read.
+    input_failure: Mutex<Option<String>>,
     over: AtomicBool,
 }
 
@@ -92,6 +94,7 @@ impl Request {
             gil_waits: GilWaits::of_thread(),
             filename: String::from_utf8_lossy(head.filename).into_owned(),
             line: Mutex::new(LineBuffer::default()),
+            input_failure: Mutex::new(None),
             over: AtomicBool::new(false),
         });
         CURRENT.set(Some(Arc::clone(&request)));
@@ -107,6 +110,16 @@ impl Request {
     /// How long and how often the calling thread, which executes the request, has waited for the interpreter's lock for it.
     pub(crate) fn gil_waits(&self) -> GilWaits {
         GilWaits::of_thread().since(self.gil_waits)
+    }
+
+    /// Notes what the application is told of a body that cannot be read.
+    pub(crate) fn note_input_failure(&self, text: String) {
+        *self.input_failure.lock() = Some(text);
+    }
+
+    /// Whether an error with this text is what the application was told of a body that could not be read.
+    pub(crate) fn is_input_failure(&self, text: &str) -> bool {
+        self.input_failure.lock().as_deref() == Some(text)
     }
 
     /// Whether the request is over.

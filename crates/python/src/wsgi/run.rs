@@ -201,7 +201,15 @@ fn tell(py: Attached<'_>, state: &State, request: &Request, head: &RequestHead<'
     if events::is_wanted(py, state, Event::RequestException) {
         events::request_exception(py, state, request, exception);
     }
-    Reader::Request(request).exception(py, &String::from_utf8_lossy(head.script), &state.place, exception);
+    let reader = Reader::Request(request);
+    if exception.value().type_name(py) == "OSError" {
+        let text = exception.value().to_text(py);
+        if request.is_input_failure(&text) {
+            // The client has left, and the application has let it through: no line of it is at fault, and many clients leave.
+            return reader.message(py, codes::BODY_READ, &text);
+        }
+    }
+    reader.exception(py, &String::from_utf8_lossy(head.script), &state.place, exception);
 }
 
 /// Calls `close()` of what the application returned, if it has one.
