@@ -234,9 +234,23 @@ impl Site {
         lines.extend(logs.map(|logs| logs.news(httpd)).unwrap_or_default());
         let root = httpd.root().display().to_string();
         let ports = [httpd.port()].into_iter().chain(self.ports.all()).map(|port| port.to_string()).collect::<Vec<_>>();
-        let common = |line: String| ports.iter().fold(line.replace(&root, "ROOT"), |line, port| line.replace(port, "PORT"));
+        let common = |line: String| ports.iter().fold(line.replace(&root, "ROOT"), |line, port| without(&line, port));
         lines.into_iter().map(common).collect()
     }
+}
+
+/// A line with the word PORT for each port: the same digits within a longer word, such as a digest, are no port.
+fn without(line: &str, port: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, behind)) = rest.split_once(port) {
+        let joins = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        text.push_str(before);
+        let is_within = joins(text.chars().next_back()) || joins(behind.chars().next());
+        text.push_str(if is_within { port } else { "PORT" });
+        rest = behind;
+    }
+    text + rest
 }
 
 fn main(side: UnderTest, mode: Mode) -> (Builder, Ports) {
