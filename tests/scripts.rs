@@ -99,16 +99,18 @@ fn nothing_is_left_of_a_script_that_cannot_be_loaded() {
 
 #[test]
 fn nothing_is_left_of_a_script_that_cannot_be_loaded_again() {
-    let httpd = site(Mode::Embedded)
-        .file("apps/late.wsgi", &format!("half = 'first'\n{}", answers("half")))
-        .config("WSGIScriptAlias /late ${APPS}/late.wsgi")
-        .expect_log("WSGI0109")
-        .expect_traceback("ZeroDivisionError")
-        .start();
-    assert_eq!(httpd.get("/late").text(), "'first'");
-    httpd.folder().replace("apps/late.wsgi", "half = 'second'\n1 / 0\n");
-    assert_eq!(httpd.get("/late").status, 500);
-    assert_eq!(httpd.get("/looks").text(), "Looks.wsgi True False None");
+    for (broken, reason) in [("half = 'second'\n1 / 0\n", "ZeroDivisionError"), ("this is no Python\n", "SyntaxError")] {
+        let httpd = site(Mode::Embedded)
+            .file("apps/late.wsgi", &format!("half = 'first'\n{}", answers("half")))
+            .config("WSGIScriptAlias /late ${APPS}/late.wsgi")
+            .allow_log("late.wsgi")
+            .expect_traceback(reason)
+            .start();
+        assert_eq!(httpd.get("/late").text(), "'first'");
+        httpd.folder().replace("apps/late.wsgi", broken);
+        assert_eq!(httpd.get("/late").status, 500);
+        assert_eq!(httpd.get("/looks").text(), "Looks.wsgi True False None", "{reason}");
+    }
 }
 
 #[test]

@@ -174,8 +174,9 @@ impl Script {
         }
         let source = read(Path::new(OsStr::from_bytes(&self.path)));
         let loaded = attach(&group.interpreter, |py| {
-            // A failed load leaves nothing behind, of the old module neither.
+            // A failed load leaves nothing behind, of the old module neither; and one that is still there would be executed over.
             self.forget(py);
+            let removed = py.text(&self.module_name).and_then(|name| py.modules().dict_remove(py, &name));
             let (source, modified) = source.map_err(|error| {
                 with_reader(&group.state.sink, |reader| {
                     let code = if is_request() { codes::SCRIPT_UNREADABLE } else { codes::IMPORT_UNREADABLE };
@@ -183,7 +184,7 @@ impl Script {
                 });
                 ScriptError::Unreadable(path.to_string(), error)
             })?;
-            let module = self.execute(py, &source, modified).map_err(|failure| {
+            let module = removed.map_err(Failure::Execute).and_then(|()| self.execute(py, &source, modified)).map_err(|failure| {
                 let (code, exception) = failure.into_parts(py);
                 let ends = group.state.may_exit && exception.is_system_exit(py);
                 with_reader(&group.state.sink, |reader| {
@@ -214,8 +215,6 @@ impl Script {
         })();
         let (name, code, file) = compiled.map_err(Failure::Compile)?;
         let loaded = (|| {
-            // A module that is still there would be executed over.
-            py.modules().dict_remove(py, &name)?;
             let module = py.execute_module(&name, &code, &file)?;
             module.set_attr(py, c"__mtime__", &py.int(modified)?)?;
             Ok(module)
