@@ -3,12 +3,17 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod header;
+
+pub(crate) use header::is_plain;
+
 use crate::apache::request::Request;
 use crate::apache::server;
 use crate::config::options::MapHeadToGet;
 use crate::config::proxies::{self, Scheme};
 use crate::config::value::Network;
 
+use std::borrow::Cow;
 use std::ffi::CString;
 use wire::head::Pair;
 
@@ -112,14 +117,9 @@ fn headers<'r>(request: &Request<'r>, pass_authorization: bool, pairs: &mut Vec<
 
 /// The environ's key for a header.
 pub(crate) fn key<'r>(request: &Request<'r>, header: &[u8]) -> &'r [u8] {
-    match header.len() {
-        12 if header.eq_ignore_ascii_case(b"Content-Type") => b"CONTENT_TYPE",
-        14 if header.eq_ignore_ascii_case(b"Content-Length") => b"CONTENT_LENGTH",
-        _ => {
-            let translate = |octet: &u8| if *octet == b'-' { b'_' } else { octet.to_ascii_uppercase() };
-            let translated: Vec<u8> = b"HTTP_".iter().copied().chain(header.iter().map(translate)).collect();
-            request.pool().string(&translated).to_bytes()
-        }
+    match header::key(header) {
+        Cow::Borrowed(key) => key,
+        Cow::Owned(key) => request.pool().string(&key).to_bytes(),
     }
 }
 
@@ -129,11 +129,6 @@ pub(crate) fn request_uri<'r>(request: &Request<'r>) -> &'r [u8] {
         return request.uri().unwrap_or(b"");
     }
     request.request_line().split(|octet| *octet == b' ').nth(1).unwrap_or(b"")
-}
-
-/// Whether a header's name can be told from every other's once it is an environ key.
-pub(crate) fn is_plain(name: &[u8]) -> bool {
-    name.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-')
 }
 
 /// The variables of CGI.

@@ -10,6 +10,7 @@ use crate::config::alias::{Alias, AliasOptions, Location, Mapped, map};
 use crate::config::expand::{Facts, Template};
 use crate::config::proxies;
 use crate::config::value::Network;
+use crate::environ::header;
 use crate::paths::split_path;
 
 /// Paths with many slashes and few letters, so that they meet.
@@ -82,6 +83,18 @@ proptest! {
     fn a_network_contains_its_own_address(text in prop_oneof!["\\PC{0,20}", "[0-9]{1,3}(\\.[0-9]{1,3}){0,3}(/[0-9]{1,2})?", "[0-9a-f:]{2,12}(/[0-9]{1,3})?"]) {
         if let (Ok(network), Ok(address)) = (Network::parse(&text), text.split('/').next().unwrap_or("").parse()) {
             prop_assert!(network.contains(address), "{}", text);
+        }
+    }
+
+    #[test]
+    fn no_header_poses_as_another(one in "[aA1_-]{1,4}|Content-(Type|Length)|[!-~]{1,9}", other in "[aA1_-]{1,4}|content_(type|length)|[!-~]{1,9}") {
+        let (key, its) = (header::key(one.as_bytes()), header::key(other.as_bytes()));
+        prop_assert!(key.starts_with(b"HTTP_") != matches!(&*key, b"CONTENT_TYPE" | b"CONTENT_LENGTH"));
+        if header::is_plain(one.as_bytes()) {
+            prop_assert!(key.iter().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit() || *octet == b'_'));
+        }
+        if header::is_plain(one.as_bytes()) && header::is_plain(other.as_bytes()) {
+            prop_assert_eq!(key == its, one.eq_ignore_ascii_case(&other));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Httpd, Mode, Request, wait_until};
+use crate::harness::{Builder, Httpd, Mode, Request, wait_until};
 
 /// Content in which every place is told from every other.
 fn content(length: u32) -> String {
@@ -53,5 +53,50 @@ fn the_connection_stays_in_step_behind_a_file() {
             assert!(client.ask(&Request::get("/whole")).text() == data);
             assert_eq!(client.ask(&Request::get("/memory")).text(), "from memory");
         }
+    }
+}
+
+/// A server whose application returns a wrapper around what `file` gives.
+fn wrapping(mode: Mode, file: &str) -> Builder {
+    let script = format!(
+        "import tempfile\ndef application(environ, start_response):\n    start_response('200 OK', [('Content-Type', 'text/plain')])\n    \
+         return environ['wsgi.file_wrapper']({file})\n"
+    );
+    Httpd::new(mode).file("apps/wrapping.wsgi", &script).config("WSGIScriptAlias / ${APPS}/wrapping.wsgi")
+}
+
+#[test]
+fn a_file_of_unknown_size_is_read() {
+    for mode in Mode::ALL {
+        let httpd = wrapping(mode, "open('/proc/version', 'rb')").start();
+        if !differs!("a file in /proc is an empty answer") {
+            assert_eq!(httpd.get("/").text(), std::fs::read_to_string("/proc/version").expect("there is one"), "{mode:?}");
+        }
+        let httpd = wrapping(mode, "open('/dev/null')").allow_log("WSGI0174").expect_traceback("must return bytes, not str").start();
+        assert_eq!(httpd.get("/").status, 500, "{mode:?}: no regular file is read as it is");
+        let httpd = wrapping(mode, "tempfile.TemporaryFile('w+')").start();
+        assert_eq!((httpd.get("/").status, httpd.get("/").text().as_str()), (200, ""), "{mode:?}: of a file octets are sent, not text");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_failure() {
+    only_ours!("a file that is open for writing only is no answer, or a 502");
+    for mode in Mode::ALL {
+        for size in [1, 100_000] {
+            let file = format!("(lambda f: (f.write(b'x' * {size}), f.flush(), f.seek(0), f)[3])(open(tempfile.mktemp(), 'wb'))");
+            let httpd = wrapping(mode, &file).allow_log("WSGI").allow_log("UnsupportedOperation").expect_traceback("").start();
+            let answer = httpd.get("/");
+            assert!(answer.status == 500 || !answer.complete, "{mode:?} {size}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_without_close_is_not_closed() {
+    only_ours!("a file without close() is an AttributeError in the log");
+    for mode in Mode::ALL {
+        let httpd = wrapping(mode, "type('F', (), {'read': lambda s, n, l=[b'ab', b'c', b'']: l.pop(0)})()").start();
+        assert_eq!(httpd.get("/").text(), "abc", "{mode:?}");
     }
 }

@@ -170,6 +170,29 @@ fn a_client_that_leaves_while_it_is_answered_is_no_error() {
 }
 
 #[test]
+fn a_stream_that_the_client_resets_ends_its_application() {
+    for mode in Mode::ALL {
+        let builder = site(mode).with_credentials().module("http2");
+        let port = builder.another_port();
+        let httpd = builder
+            .config(&format!(
+                "Listen 127.0.0.1:{port}\n<VirtualHost *:{port}>\nServerName localhost\nProtocols h2 http/1.1\n{}</VirtualHost>",
+                Builder::TLS
+            ))
+            .start();
+        for (number, protocol) in ["--http2", "--http1.1"].into_iter().enumerate() {
+            // curl ends the stream when its time is over, while the application still has something to say.
+            let url = format!("https://localhost:{port}/iterate");
+            let arguments = ["--silent", "--insecure", "--output", "/dev/null", "--limit-rate", "1M", "--max-time", "1", protocol, &url];
+            let curl = std::process::Command::new("curl").args(arguments).status().expect("curl is installed: 'make' sees to it");
+            assert_eq!(curl.code(), Some(28), "{mode:?} {protocol}: it was not curl who ended it");
+            assert_eq!(notes(&httpd, number + 1), vec!["iterate closed"; number + 1], "{mode:?} {protocol}");
+        }
+        assert_eq!(errors(&httpd), Vec::<String>::new(), "{mode:?}");
+    }
+}
+
+#[test]
 fn an_early_refusal_reaches_a_client_that_goes_on_sending() {
     for mode in Mode::ALL {
         let mut limits = vec![""];

@@ -73,6 +73,14 @@ fn odd_octets_are_shown_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_buffer_takes_octets_only() {
+    for mode in Mode::ALL {
+        let httpd = Httpd::new(mode).app("logging.wsgi").expect_log("said at import").start();
+        assert_eq!(httpd.get("/wrong").text(), "'int' 'NoneType' 'list' 'dict' 'float'", "{mode:?}");
+    }
+}
+
+#[test]
 fn the_stream_says_what_it_is() {
     for mode in Mode::ALL {
         let httpd = Httpd::new(mode).app("logging.wsgi").expect_log("said at import").start();

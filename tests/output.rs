@@ -158,31 +158,6 @@ fn close_is_called_once_whatever_happens() {
 }
 
 #[test]
-fn a_close_that_cannot_be_looked_up_is_told() {
-    let script = "
-class Odd:
-    def __iter__(self):
-        return iter([b'answered'])
-    @property
-    def close(self):
-        raise LookupError('no close today')
-def application(environ, start_response):
-    start_response('200 OK', [('Content-Type', 'text/plain')])
-    return Odd()
-";
-    for mode in Mode::ALL {
-        let httpd = Httpd::new(mode)
-            .file("apps/odd.wsgi", script)
-            .config("WSGIScriptAlias / ${APPS}/odd.wsgi")
-            .expect_log("WSGI0194")
-            .expect_traceback("LookupError: no close today")
-            .start();
-        let answer = httpd.get("/");
-        assert_eq!((answer.text().as_str(), answer.complete), ("answered", true), "{mode:?}");
-    }
-}
-
-#[test]
 fn close_is_called_when_the_client_leaves() {
     for mode in Mode::ALL {
         let httpd = output(mode).allow_log("AH0").start();

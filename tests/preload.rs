@@ -83,7 +83,8 @@ fn a_killed_worker_is_forked_again_without_an_import() {
         assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
         assert_eq!(httpd.get("/").facts().number("loaded_by"), loaded_by);
     }
-    assert_eq!(httpd.log().lines_with("SIGKILL").len(), 2, "each death is known, also of the one that was executed");
+    let deaths = httpd.log().wait_for_count("SIGKILL", 2);
+    assert_eq!(deaths.len(), 2, "each death is known, also of the one that was executed");
     assert_eq!(httpd.log().lines_with("Loading WSGI script").len(), 1);
 }
 

@@ -58,14 +58,6 @@ age = lambda: __mtime__ == os.stat(__file__).st_mtime_ns // 1000
 }
 
 #[test]
-fn the_name_of_a_script_may_ignore_case() {
-    for mode in Mode::ALL {
-        let httpd = site(mode).config("WSGICaseSensitivity Off").start();
-        assert_eq!(httpd.get("/looks").text(), "Looks.wsgi False True None", "{mode:?}");
-    }
-}
-
-#[test]
 fn the_source_says_how_it_is_encoded() {
     for mode in Mode::ALL {
         let httpd = site(mode)
@@ -110,24 +102,6 @@ fn nothing_is_left_of_a_script_that_cannot_be_loaded_again() {
         httpd.folder().replace("apps/late.wsgi", broken);
         assert_eq!(httpd.get("/late").status, 500);
         assert_eq!(httpd.get("/looks").text(), "Looks.wsgi True False None", "{reason}");
-    }
-}
-
-#[test]
-fn a_script_that_cannot_be_read_is_a_500() {
-    for mode in Mode::ALL {
-        let builder = site(mode)
-            .file("apps/closed.wsgi", &answers("1"))
-            .config("WSGIScriptAlias /closed ${APPS}/closed.wsgi")
-            .expect_log("WSGI0105")
-            .allow_log("PermissionError")
-            .expect_traceback("");
-        let path = builder.root().join("apps/closed.wsgi");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("the file is ours");
-        let httpd = builder.start();
-        assert_eq!(httpd.get("/closed").status, 500, "{mode:?}");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("the file is ours");
-        assert_eq!(httpd.get("/closed").text(), "1", "{mode:?}: it is tried again");
     }
 }
 

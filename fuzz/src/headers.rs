@@ -1,4 +1,5 @@
-//! What an application says of its response, and what it logs: what passes the checks can stand in a message, and no octets do harm.
+//! The names of a request's headers, what an application says of its response, and what it logs: what passes the checks can stand in a
+//! message, no header poses as another, and no octets do harm.
 
 #![no_main]
 #![allow(dead_code, reason = "of the files of the host some functions are used here")]
@@ -7,11 +8,17 @@
 mod header;
 #[path = "../../crates/python/src/wsgi/lines.rs"]
 mod lines;
+#[path = "../../src/environ/header.rs"]
+mod request_header;
 
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&[u8], &[u8])| {
     let (one, other) = input;
+    let keys = [request_header::key(one), request_header::key(other)];
+    if request_header::is_plain(one) && request_header::is_plain(other) {
+        assert_eq!(keys[0] == keys[1], one.eq_ignore_ascii_case(other));
+    }
     if let Ok(code) = header::status_code(one) {
         assert!((200..=999).contains(&code) && one.starts_with(code.to_string().as_bytes()));
         assert!(!one.iter().any(u8::is_ascii_control));

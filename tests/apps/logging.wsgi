@@ -9,6 +9,15 @@ print("said at import")
 kept = []
 
 
+def wrong(environ, octets):
+    """Writes what is neither octets nor text."""
+    try:
+        environ["wsgi.errors"].buffer.write(octets)
+        return "accepted"
+    except TypeError as error:
+        return str(error).rpartition(" ")[2]
+
+
 def write_text(environ):
     """Writes text where octets belong, with warnings as errors."""
     said, lines = "no warning", 0
@@ -69,6 +78,8 @@ def application(environ, start_response):
             answer = "accepted"
         except RuntimeError as error:
             answer = str(error)
+    elif name == "wrong":
+        answer = " ".join(wrong(environ, octets) for octets in (5, None, [104, 105], {}, 1.5))
     elif name == "deprecated":
         answer = write_text(environ)
     elif name == "attributes":

@@ -472,6 +472,62 @@ fn files() -> Vec<Case> {
     ] {
         cases.push(Case::code(&format!("file/{name}"), code));
     }
+    cases.extend(odd_files());
+    cases
+}
+
+/// What a file wrapper is given instead of a plain file: `f` is to be wrapped.
+fn odd_files() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (name, code) in [
+        ("descriptor", "g = regular(b'0123456789', 3); f = g.fileno()"),
+        ("descriptor-closed", "g = regular(b'0123456789'); f = g.fileno(); g.close()"),
+        ("read-before", "f = regular(b'0123456789'); f.read(3)"),
+        ("line-read-before", "f = regular(b'one\\ntwo\\nthree'); f.readline()"),
+        ("unbuffered", "import tempfile; f = tempfile.TemporaryFile(buffering=0); f.write(b'0123456789'); f.seek(2)"),
+        ("unflushed", "import tempfile; f = tempfile.TemporaryFile(); f.write(b'0123456789'); f.seek(0)"),
+        ("unflushed-end", "import tempfile; f = tempfile.TemporaryFile(); f.write(b'0123456789')"),
+        ("named", "import tempfile; f = tempfile.NamedTemporaryFile(); f.write(b'0123456789'); f.seek(1)"),
+        ("spooled", "import tempfile; f = tempfile.SpooledTemporaryFile(100); f.write(b'0123456789'); f.seek(1)"),
+        ("gzip", "import gzip; g = regular(gzip.compress(b'0123456789', mtime=0)); f = gzip.GzipFile(fileobj=g)"),
+        ("mmap", "import mmap; g = regular(b'0123456789'); f = mmap.mmap(g.fileno(), 0)"),
+        ("text", "import tempfile; f = tempfile.TemporaryFile('w+'); f.write('0123456789'); f.seek(2)"),
+        ("text-large", "import tempfile; f = tempfile.TemporaryFile('w+'); f.write('0123456789' * 10000); f.seek(2)"),
+        ("proc", "f = open('/proc/version', 'rb')"),
+        ("device", "f = open('/dev/null', 'rb')"),
+        ("folder", "f = os.open('/', os.O_RDONLY)"),
+        ("write-only", "import tempfile; g = tempfile.NamedTemporaryFile(); f = open(g.name, 'wb'); f.write(b'x'); f.flush(); f.seek(0)"),
+        ("no-fileno", "f = type('F', (), {'read': lambda s, n, l=[b'ab', b'']: l.pop(0)})()"),
+        ("fileno-raises", "f = type('F', (), {'fileno': lambda s: 1 / 0, 'read': lambda s, n, l=[b'ab', b'']: l.pop(0)})()"),
+        ("fileno-text", "f = type('F', (), {'fileno': lambda s: 'x', 'read': lambda s, n, l=[b'ab', b'']: l.pop(0)})()"),
+        ("tell-raises", "g = regular(b'0123456789'); f = type('F', (), {'fileno': g.fileno, 'tell': lambda s: 1 / 0, 'read': g.read})()"),
+        ("tell-text", "g = regular(b'0123456789'); f = type('F', (), {'fileno': g.fileno, 'tell': lambda s: 'x', 'read': g.read})()"),
+        ("tell-none", "g = regular(b'0123456789'); f = type('F', (), {'fileno': g.fileno, 'read': g.read})()"),
+        ("tell-true", "g = regular(b'0123456789'); f = type('F', (), {'fileno': g.fileno, 'tell': lambda s: True, 'read': g.read})()"),
+        ("tell-other", "g = regular(b'0123456789'); f = type('F', (), {'fileno': g.fileno, 'tell': lambda s: 4, 'read': g.read})()"),
+        (
+            "close-raises",
+            "g = regular(b'0123456789'); f = type('F', (), {'fileno': g.fileno, 'tell': g.tell, 'read': g.read, 'close': lambda s: 1 / 0})()",
+        ),
+        (
+            "close-says",
+            "g = regular(b'0123456789'); f = type('F', (), {'fileno': g.fileno, 'tell': g.tell, 'read': g.read, 'close': lambda s: print('closed')})()",
+        ),
+        ("read-raises", "f = type('F', (), {'read': lambda s, n, l=[b'ab']: l.pop(0)})()"),
+        ("read-short", "f = type('F', (), {'read': lambda s, n, l=[b'ab', b'c', b'', b'd']: l.pop(0)})()"),
+        ("read-none", "f = type('F', (), {'read': lambda s, n, l=[b'ab', None]: l.pop(0)})()"),
+        ("no-read", "f = type('F', (), {})()"),
+    ] {
+        let with = |list: &str| format!("{code}\nstart_response('200 OK', {list})\nresult = environ['wsgi.file_wrapper'](f)");
+        cases.push(Case::code(&format!("log/file-odd-{name}"), &with("[]")).at("own-log.test").logged());
+        cases.push(Case::code(&format!("file/odd-{name}-length"), &with("[('Content-Length', '5')]")));
+        cases.push(Case::code(
+            &format!("file/odd-{name}-list"),
+            &format!(
+                "{code}\nstart_response('200 OK', [])\nresult = [attempt(lambda: b''.join(environ['wsgi.file_wrapper'](f, 4))).encode()]"
+            ),
+        ));
+    }
     cases
 }
 

@@ -148,10 +148,10 @@ fn write_object(py: Attached<'_>, this: &Log, function: &str, object: &Object) -
         }
         return this.write(py, function, object.to_text(py).as_bytes());
     }
-    if object.is_int() {
-        return Err(Exception::type_error(py, &format!("a bytes-like object is required, not '{}'", object.type_name(py))));
-    }
-    this.write(py, function, object.to_bytes(py)?.as_bytes().unwrap_or_default())
+    // Numbers and lists of them could be made into octets as well, but are none.
+    let view = py.import(c"builtins")?.attr(py, c"memoryview")?.call(py, &[object]);
+    let view = view.map_err(|_| Exception::type_error(py, &format!("a bytes-like object is required, not '{}'", object.type_name(py))))?;
+    this.write(py, function, view.to_bytes(py)?.as_bytes().unwrap_or_default())
 }
 
 struct Flush;
@@ -184,7 +184,8 @@ impl Method for FileNo {
     const NAME: &'static CStr = c"fileno";
 
     fn call(py: Attached<'_>, this: This<'_, Log>, _arguments: &[Object]) -> Result<Object, Exception> {
-        let name = this.name().trim_matches(['<', '>']);
+        // In a request all of them lead to the same place.
+        let name = if Request::current().is_some() { "wsgi.errors" } else { this.name().trim_matches(['<', '>']) };
         Err(Exception::os_error(py, &format!("{name} log object has no file descriptor")))
     }
 }

@@ -157,11 +157,14 @@ fn send_file(py: Attached<'_>, response: &Response, wrapper: &FileWrapper) -> Re
     }
     let octets = py.detach(|| {
         let mut octets = vec![0; usize::try_from(length).unwrap_or(0)];
+        if length == 0 && descriptor.read_at(&mut [0], offset)? > 0 {
+            return Err(std::io::ErrorKind::InvalidData.into());
+        }
         descriptor.read_exact_at(&mut octets, offset).map(|()| octets)
     });
     match octets {
         Ok(octets) => response.send_whole(py, &octets).map(|()| true),
-        // It became shorter meanwhile: what is left is read as it comes.
+        // It became shorter meanwhile, or the kernel does not know its size, as that of files in /proc: it is read as it comes.
         Err(_) => Ok(false),
     }
 }

@@ -7,6 +7,7 @@ use sys::nix::errno::Errno;
 use sys::socket::{self, Readiness};
 use wire::frame::{Aborted, HEADER, Header, Kind, push};
 use wire::head::{Body, RequestHead};
+use wire::log::Level;
 
 /// The secret of the group in the tests.
 pub(crate) const SECRET: [u8; 16] = [9; 16];
@@ -62,11 +63,13 @@ impl Httpd {
         Some((header.kind, payload))
     }
 
-    /// The next frame; `None` at the end.
+    /// The next frame; `None` at the end. That a script is loaded, which the first request for it is told, is passed over.
     pub(crate) fn frame(&mut self) -> Option<(Kind, Vec<u8>)> {
         loop {
-            if let Some(frame) = self.frame_at_hand() {
-                return Some(frame);
+            match self.frame_at_hand() {
+                Some((Kind::Log, line)) if line.first() == Some(&(Level::Info as u8)) => continue,
+                Some(frame) => return Some(frame),
+                None => {}
             }
             if !self.receive() {
                 return None;
