@@ -95,7 +95,10 @@ pub(super) fn cases() -> Vec<Case> {
         ("stderr", "sys.stderr.write('said\\n')"),
         ("stderr-and-errors", "sys.stderr.write('said '); environ['wsgi.errors'].write('both\\n')"),
         ("stdout-and-stderr", "sys.stdout.write('said '); sys.stderr.write('both\\n')"),
-        ("warning", "import warnings; warnings.simplefilter('always'); warnings.warn_explicit('said', UserWarning, 'file.py', 7)"),
+        (
+            "warning",
+            "import warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('always'); warnings.warn_explicit('said', UserWarning, 'file.py', 7)\npass",
+        ),
         ("logging", "import logging; logging.getLogger('probe').warning('said')"),
         (
             "logging-handler",

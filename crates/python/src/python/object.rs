@@ -213,12 +213,6 @@ impl Object {
         if value == -1 { Exception::take(py).map_or(Ok(value), Err) } else { Ok(value) }
     }
 
-    /// Whether it is an `int`, or a subclass of it.
-    pub(crate) fn is_int(&self) -> bool {
-        // SAFETY: the object is live.
-        unsafe { ffi::PyLong_Check(self.as_ptr()) != 0 }
-    }
-
     /// Whether it is a `str`, or a subclass of it.
     pub(crate) fn is_str(&self) -> bool {
         // SAFETY: the object is live.
