@@ -59,8 +59,9 @@ class Person:
         self.sees(selector).click()
 
     def reads(self, selector, text):
-        found = self.sees(selector).text
-        assert text in found, f"{selector} reads {found!r} instead of {text!r}"
+        # The page that a click has left is still there for a moment.
+        there = expected_conditions.text_to_be_present_in_element((By.CSS_SELECTOR, selector), text)
+        WebDriverWait(self.browser, 15).until(there, f"{selector} does not read {text!r}")
 
     def types(self, selector, text):
         field = self.sees(selector)
