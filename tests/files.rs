@@ -84,7 +84,9 @@ fn a_file_that_cannot_be_read_is_a_failure() {
     only_ours!("a file that is open for writing only is no answer, or a 502");
     for mode in Mode::ALL {
         for size in [1, 100_000] {
-            let file = format!("(lambda f: (f.write(b'x' * {size}), f.flush(), f.seek(0), f)[3])(open(tempfile.mktemp(), 'wb'))");
+            let file = format!(
+                "(lambda n: (lambda f: (f.write(b'x' * {size}), f.flush(), f.seek(0), f)[3])(open(n.name, 'wb')))(tempfile.NamedTemporaryFile())"
+            );
             let httpd = wrapping(mode, &file).allow_log("WSGI").allow_log("UnsupportedOperation").expect_traceback("").start();
             let answer = httpd.get("/");
             assert!(answer.status == 500 || !answer.complete, "{mode:?} {size}: {answer:?}");
