@@ -88,7 +88,7 @@ def arguments():
     parser.add_argument("--theirs", help="the virtual environment, or the file, of mod_wsgi; ours alone without it")
     parser.add_argument("--full", action="store_true", help="the long form, of 25 minutes")
     parser.add_argument("--soak", type=int, help="so many touches and nothing else, of ours alone")
-    parser.add_argument("--minutes", type=float, help="end before this is over; the same command goes on there")
+    parser.add_argument("--minutes", type=float, help="end before this is over; the same command goes on there, but for a soak, which ends")
     parser.add_argument("--only", default="", help="faults whose name matches")
     parser.add_argument("--amount", type=int, help="how often or how long each fault is injected")
     parser.add_argument("--logs", help="a folder to keep the error logs in")
@@ -106,7 +106,12 @@ def keep_log(folder, row):
 def main():
     began, options = time.monotonic(), arguments()
     tested = modules(options.ours, None if options.soak else options.theirs) | {"httpd": None}
-    faults = [Fault("soak of touches", touches, options.soak, options.soak, only=("ours",), pace=0.3)] if options.soak else FAULTS
+    faults = FAULTS
+    if options.soak:
+        # It is one row, of one server: what it has seen when its minutes are over is the result.
+        minutes, options.minutes = options.minutes, None
+        soak = lambda server, count: touches(server, count, minutes)
+        faults = [Fault("soak of touches", soak, options.soak, options.soak, only=("ours",), pace=0.3)]
     wanted = [(fault, name) for fault in faults for name in tested if re.search(options.only, fault.name) and fault.concerns(name)]
     # What a run before has not finished.
     unfinished = os.path.join(results(), f"faults-{'full' if options.full else 'quick'}-unfinished.json")

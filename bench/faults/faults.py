@@ -4,10 +4,15 @@ import os
 import random
 import signal
 import statistics
+import sys
 import time
 
 from servers import until
 from sizes import Sizes
+
+
+# Touches after which a server has its size: what is more at the end has grown.
+SETTLED = 250
 
 
 class Fault:
@@ -35,12 +40,21 @@ class Fault:
         return 20 + self.amount(module, is_full) * self.pace
 
 
-def touches(server, count):
-    """Touches the script; waits until a new process answers, which is the time that an edit takes to be seen."""
+def touches(server, count, minutes=None):
+    """Touches the script; waits until a new process answers, which is the time that an edit takes to be seen.
+
+    Where that takes long, as in a soak, it says now and then how far it is, and may end after some minutes.
+    """
     waits, unseen, then = [], 0, None
+    started = time.monotonic()
     for turn in range(count):
-        if turn == count // 4:
+        if minutes and time.monotonic() > started + 60 * minutes:
+            count = turn
+            break
+        if turn == min(count // 4, SETTLED):
             then = Sizes.of(server)
+        elif then and turn % SETTLED == 0:
+            print(f"{turn} touches in {time.monotonic() - started:.0f} s; {Sizes.of(server).since(then)}", file=sys.stderr, flush=True)
         old = set(server.workers())
         began = time.monotonic()
         os.utime(f"{server.root}/good.wsgi")
@@ -52,7 +66,8 @@ def touches(server, count):
     seen = f"new code after {1000 * statistics.median(waits):.0f} ms (at most {1000 * max(waits):.0f})" if waits else "never seen"
     # Those of the generation before have ended.
     time.sleep(1)
-    return seen + (f", {unseen} not within 5 s" if unseen else "") + f"; {Sizes.of(server).since(then)}"
+    grown = Sizes.of(server).since(then) if then else "too few to tell what grows"
+    return f"{count} touches: {seen}" + (f", {unseen} not within 5 s" if unseen else "") + f"; {grown}"
 
 
 def answering(server):
