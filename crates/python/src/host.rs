@@ -111,6 +111,13 @@ pub(crate) trait LogSink: Send + Sync {
     fn log(&self, level: Level, line: &str);
 }
 
+/// For what somebody else tells.
+struct Silence;
+
+impl LogSink for Silence {
+    fn log(&self, _: Level, _: &str) {}
+}
+
 /// A script could not be loaded; the log has the reason in full.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
@@ -212,11 +219,20 @@ impl Host {
 
     /// Loads a script before its first request; returns its modification time in microseconds since the epoch.
     pub(crate) fn load(&self, import: &Import) -> Result<i64, LoadError> {
+        self.load_telling(&self.settings.log, import)
+    }
+
+    /// The same where another process loads it too, and tells why it fails.
+    pub(crate) fn load_silently(&self, import: &Import) -> Result<i64, LoadError> {
+        self.load_telling(&(Arc::new(Silence) as Arc<dyn LogSink>), import)
+    }
+
+    fn load_telling(&self, sink: &Arc<dyn LogSink>, import: &Import) -> Result<i64, LoadError> {
         let group = self
             .group(&import.application_group)
             .map_err(|error| LoadError::Interpreter(String::from_utf8_lossy(&import.application_group).into_owned(), error.to_string()))?;
         let script = group.scripts.get(&import.script, false);
-        match script.ensure(&group, &self.settings.reload, false, 0)? {
+        match script.ensure_telling(sink, &group, &self.settings.reload, false, 0)? {
             Some(modified) => {
                 (self.settings.loaded)(import.clone(), modified, false);
                 Ok(modified)

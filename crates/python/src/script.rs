@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use crate::group::Group;
-use crate::host::ReloadPolicy;
+use crate::host::{LogSink, ReloadPolicy};
 use crate::module::State;
 use crate::python::{Attached, Exception, Object, attach};
 use crate::report::with_reader;
@@ -105,9 +105,21 @@ impl Script {
         (loaded != NOT_LOADED && now != loaded).then_some(now)
     }
 
-    /// Loads it if that is needed; `reloading` says whether changes matter, `seen` the modification time that httpd saw just now. The calling thread is in no interpreter. Gives the
-    /// modification time if this call has loaded it.
+    /// Loads it if that is needed; `reloading` says whether changes matter, `seen` the modification time that httpd saw just now. The
+    /// calling thread is in no interpreter. Gives the modification time if this call has loaded it.
     pub(crate) fn ensure(&self, group: &Group, policy: &ReloadPolicy, reloading: bool, seen: i64) -> Result<Option<i64>, ScriptError> {
+        self.ensure_telling(&group.state.sink, group, policy, reloading, seen)
+    }
+
+    /// The same, where a failure outside of requests is told to somebody else than the group's log.
+    pub(crate) fn ensure_telling(
+        &self,
+        sink: &Arc<dyn LogSink>,
+        group: &Group,
+        policy: &ReloadPolicy,
+        reloading: bool,
+        seen: i64,
+    ) -> Result<Option<i64>, ScriptError> {
         // What httpd has seen needs no look at the disk, unless it is a change.
         if !self.needs_load(policy, reloading && seen != self.modified()) {
             return Ok(None);
@@ -118,7 +130,7 @@ impl Script {
         if reload && self.changed().is_none() {
             return Ok(None);
         }
-        self.load(group, reload).map(Some)
+        self.load(sink, group, reload).map(Some)
     }
 
     /// Whether it is loaded and has changed since, which is reported; `seen` is the modification time that httpd saw just now.
@@ -162,7 +174,7 @@ impl Script {
         }
     }
 
-    fn load(&self, group: &Group, reload: bool) -> Result<i64, ScriptError> {
+    fn load(&self, sink: &Arc<dyn LogSink>, group: &Group, reload: bool) -> Result<i64, ScriptError> {
         let path = String::from_utf8_lossy(&self.path);
         let place = &group.state.place;
         let doing = if reload { "Reloading" } else { "Loading" };
@@ -178,7 +190,7 @@ impl Script {
             self.forget(py);
             let removed = py.text(&self.module_name).and_then(|name| py.modules().dict_remove(py, &name));
             let (source, modified) = source.map_err(|error| {
-                with_reader(&group.state.sink, |reader| {
+                with_reader(sink, |reader| {
                     let code = if is_request() { codes::SCRIPT_UNREADABLE } else { codes::IMPORT_UNREADABLE };
                     reader.message(py, code, &format!("cannot read WSGI script '{path}' for {place}: {error}"));
                 });
@@ -187,7 +199,7 @@ impl Script {
             let module = removed.map_err(Failure::Execute).and_then(|()| self.execute(py, &source, modified)).map_err(|failure| {
                 let (code, exception) = failure.into_parts(py);
                 let ends = group.state.may_exit && exception.is_system_exit(py);
-                with_reader(&group.state.sink, |reader| {
+                with_reader(sink, |reader| {
                     if ends {
                         return;
                     }

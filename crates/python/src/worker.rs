@@ -327,9 +327,10 @@ fn imports(settings: &WorkerSettings) -> impl Iterator<Item = &Import> {
 
 /// Loads a script before the first request.
 fn load(host: &Host, channel: &Channel, settings: &WorkerSettings, import: &Import) -> Result<(), StartError> {
-    match host.load(import) {
+    let is_told = settings.follows && settings.preload.contains(import);
+    match if is_told { host.load_silently(import) } else { host.load(import) } {
         Err(error) if settings.preload_must_succeed && settings.preload.contains(import) => Err(cannot_load(channel, import, &error)),
-        // The log has why it failed.
+        // The log has why it failed, or will have.
         _ => Ok(()),
     }
 }

@@ -191,6 +191,18 @@ fn a_spare_that_cannot_load_what_served_before_fails_with_the_reason() {
     assert!(matches!(worker.wait(), WaitStatus::Exited(_, 1)));
     assert!(worker.log().contains("SyntaxError"), "{}", worker.log());
 
+    // Another one says the same.
+    settings.follows = true;
+    let folder = Folder::new();
+    folder.write("broken.wsgi", "this is no Python");
+    settings.preload = vec![import(&folder.path("broken.wsgi"))];
+    let mut worker = Worker::start(folder, &settings);
+    assert!(matches!(worker.message(), FromWorker::LoadFailed { modified: Some(_), .. }));
+    assert!(matches!(worker.message(), FromWorker::Failed(_)));
+    assert!(matches!(worker.wait(), WaitStatus::Exited(_, 1)));
+    assert!(!worker.log().contains("SyntaxError"), "{}", worker.log());
+
+    settings.follows = false;
     settings.preload_must_succeed = false;
     let folder = Folder::new();
     folder.write("broken.wsgi", "this is no Python");

@@ -23,7 +23,7 @@ pub(crate) use scripts::Version;
 use crate::lifecycle::{self, Order, Phase};
 use backoff::Backoff;
 use demand::Demand;
-use member::{Member, describe, title};
+use member::{Beginning, Member, describe, title};
 use scripts::Scripts;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -124,6 +124,8 @@ pub(crate) struct Start {
     pub(crate) preload: Vec<Import>,
     /// Whether it fails if that fails.
     pub(crate) preload_must_succeed: bool,
+    /// Whether the first of its generation loads the same at the same time, and tells why that fails.
+    pub(crate) follows: bool,
 }
 
 /// A daemon process group.
@@ -218,7 +220,7 @@ impl Group {
                 if let Some(member) = self.members.remove(&worker) {
                     self.hopeless |= self.current == Some(member.generation);
                     let line = code.line(&what);
-                    self.start_failed(member.generation, code, &what, line, now);
+                    self.start_failed(member.origin(), code, &what, line, now);
                 }
             }
             Event::Message(worker, message) => self.hear(worker, message, now),
@@ -298,13 +300,14 @@ impl Group {
         let due: Vec<(WorkerId, lifecycle::Event)> =
             self.members.iter().filter_map(|(worker, member)| Some((*worker, member.phase.expired(now)?))).collect();
         for (worker, event) in due {
-            let Some((title, generation)) = self.members.get(&worker).map(|member| (title(member), member.generation)) else { continue };
+            let Some(member) = self.members.get(&worker) else { continue };
+            let (title, origin) = (title(member), member.origin());
             self.advance(worker, event, now);
             match event {
                 lifecycle::Event::StartupExpired => {
                     let reason = "not ready within startup-timeout";
                     let line = codes::STARTUP_TIMEOUT.line(format_args!("{title} of group '{}' is {reason}", self.name));
-                    self.start_failed(generation, codes::STARTUP_TIMEOUT, reason, line, now);
+                    self.start_failed(origin, codes::STARTUP_TIMEOUT, reason, line, now);
                 }
                 lifecycle::Event::GracefulExpired => {
                     self.log(
@@ -379,9 +382,10 @@ impl Group {
             let text = format!("{title} of group '{}' {} after {uptime:.1} s", self.name, describe(cause));
             self.log(codes::WORKER_DIED.level, codes::WORKER_DIED.line(text));
         } else {
+            let origin = member.origin();
             let reason = member.failure.unwrap_or_else(|| describe(cause));
             let line = codes::WORKER_NOT_READY.line(format_args!("{title} of group '{}' could not start: {reason}", self.name));
-            self.start_failed(member.generation, codes::WORKER_NOT_READY, &reason, line, now);
+            self.start_failed(origin, codes::WORKER_NOT_READY, &reason, line, now);
         }
         if let Some(trigger) = self.waiting.take() {
             self.begin(trigger, now);
@@ -461,14 +465,14 @@ impl Group {
             self.backoff.wait_no_longer();
         }
         while self.wants_start() && self.backoff.allows(now) {
-            let warm = self.cold == 0;
+            let start = if self.cold == 0 { Beginning::Warm } else { Beginning::Cold };
             self.cold = self.cold.saturating_sub(1);
-            self.start(current, warm, now);
+            self.start(current, start, now);
         }
     }
 
-    /// Starts a worker; a warm one loads what others have loaded before it is ready.
-    fn start(&mut self, generation: Generation, warm: bool, now: Instant) {
+    /// Starts a worker.
+    fn start(&mut self, generation: Generation, beginning: Beginning, now: Instant) {
         self.last_worker += 1;
         let worker = WorkerId(self.last_worker);
         let to_load = self.scripts.preload();
@@ -476,16 +480,17 @@ impl Group {
             worker,
             edition: generation.edition,
             generation: generation.number,
-            preload: if warm { to_load.clone() } else { Vec::new() },
+            preload: if beginning == Beginning::Cold { Vec::new() } else { to_load.clone() },
             // If nobody serves, an answer that names the script's error is better than none.
             preload_must_succeed: self.is_served() && !generation.rules.strict,
+            follows: beginning == Beginning::Follower,
         }));
         let member = Member {
             generation,
             phase: Phase::started(now, &generation.rules.timeouts),
             pid: None,
             started: now,
-            is_warm: warm,
+            beginning,
             stands_by: false,
             was_ready: false,
             told: false,
@@ -525,12 +530,17 @@ impl Group {
     }
 
     /// A worker never became ready. `reason` is what is compared with the reason of the failure before, `line` is for the log.
-    fn start_failed(&mut self, generation: Generation, code: Code, reason: &str, line: String, now: Instant) {
+    fn start_failed(&mut self, (generation, beginning): (Generation, Beginning), code: Code, reason: &str, line: String, now: Instant) {
         if self.stopping {
             return;
         }
         if self.next.as_ref().is_some_and(|next| next.generation == generation) {
-            self.abandon(reason, now);
+            if beginning == Beginning::Follower && self.is_led(generation) {
+                // What fails in all of them fails in the first one; what does not is tried once more when that is ready.
+                self.log(Level::Info, line);
+            } else {
+                self.abandon(reason, now);
+            }
         } else if self.current == Some(generation) {
             // Trying does not repair a script, though it may show that what the script needs is there again.
             let lasts = self.scripts.any_failed() && self.is_served();

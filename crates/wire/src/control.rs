@@ -70,6 +70,8 @@ pub struct WorkerSettings {
     pub preload: Vec<Import>,
     /// Whether a failure to load one of `preload` is a failure of the worker: there is an older generation that goes on.
     pub preload_must_succeed: bool,
+    /// Whether the first one of its generation loads `preload` at the same time: that one says why it fails, and this one need not.
+    pub follows: bool,
     /// Whether the others of its generation are to be forked from what it has loaded (`preload=`): it leaves a template behind for that.
     pub makes_template: bool,
 }

@@ -152,7 +152,15 @@ pub(crate) fn settings() -> WorkerSettings {
         uses_global: false,
         log_level: 7,
     };
-    WorkerSettings { group, slot: 2, generation: 1, preload: Vec::new(), preload_must_succeed: false, makes_template: false }
+    WorkerSettings {
+        group,
+        slot: 2,
+        generation: 1,
+        preload: Vec::new(),
+        preload_must_succeed: false,
+        follows: false,
+        makes_template: false,
+    }
 }
 
 /// The interpreter of the tests.

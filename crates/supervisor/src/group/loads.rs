@@ -2,10 +2,10 @@
 //! the others run the old.
 //!
 //! So whoever does not serve yet is ready only when it has loaded what is known by then, and a failure is a start that has failed, as
-//! long as others serve. If nobody does, an answer that names the script's error is better than none. One worker at a time finds out
+//! long as others serve. If nobody does, an answer that names the script's error is better than none. One attempt at a time finds out
 //! whether a changed script works: meanwhile, and when it does not, others are held back.
 
-use super::member::title;
+use super::member::{Beginning, title};
 use super::scripts::Version;
 use super::{Action, Group, WorkerId};
 use crate::lifecycle::{self, Phase};
@@ -19,7 +19,7 @@ impl Group {
         let others_serve = self.is_served();
         let Some(member) = self.members.get_mut(&worker) else { return };
         member.stands_by = true;
-        if others_serve && !member.generation.rules.strict && member.is_warm {
+        if others_serve && !member.generation.rules.strict && member.beginning != Beginning::Cold {
             // What it could not load at its start is tried once more, as the others have it.
             let loaded = &member.loaded;
             member.to_load.retain(|import| loaded.iter().any(|(known, _)| known == import));

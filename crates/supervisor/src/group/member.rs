@@ -8,6 +8,17 @@ use wire::control::StopReason;
 use wire::counters::Cause;
 use wire::settings::{Import, Octets};
 
+/// What a worker loads before it is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// Nothing.
+    Cold,
+    /// What others have loaded.
+    Warm,
+    /// The same, while the first of its generation does: what fails is told by that one.
+    Follower,
+}
+
 /// A worker of a group.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -15,8 +26,7 @@ pub(super) struct Member {
     pub(super) phase: Phase,
     pub(super) pid: Option<u32>,
     pub(super) started: Instant,
-    /// Whether it was told at its start to load what others had loaded.
-    pub(super) is_warm: bool,
+    pub(super) beginning: Beginning,
     /// Whether it has said that it is ready, be there more to load or not.
     pub(super) stands_by: bool,
     pub(super) was_ready: bool,
@@ -42,6 +52,10 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn is_standing(&self) -> bool {
         self.phase.is_standing()
+    }
+
+    pub(super) fn origin(&self) -> (Generation, Beginning) {
+        (self.generation, self.beginning)
     }
 
     pub(super) fn has_loaded(&self, script: &Octets, matches: impl Fn(i64) -> bool) -> bool {

@@ -3,6 +3,7 @@
 //! The next generation is started beside the one that serves, and nothing is taken from that until the next could do its work. If nobody
 //! serves there is nothing to lose, and the next generation takes over at once.
 
+use super::member::{Beginning, Member};
 use super::scripts::Version;
 use super::{Action, Group, Rules};
 use crate::lifecycle::{self, Phase};
@@ -83,8 +84,12 @@ impl Group {
         // Two runs of a service script at a time could do everything twice.
         if self.is_served() && !rules.service {
             self.next = Some(Switch { generation, trigger });
-            // One finds out whether it works: what fails does so once, in the log as well.
-            self.start(generation, true, now);
+            // All of them at once, so that it takes no longer than one; the first tells what fails, so that the log has it once.
+            self.start(generation, Beginning::Warm, now);
+            // What is to be forked from the first one has to wait for it.
+            for _ in 1..if rules.preload { 1 } else { self.wanted } {
+                self.start(generation, Beginning::Follower, now);
+            }
         } else {
             self.take_over(generation, &trigger, now);
         }
@@ -106,7 +111,14 @@ impl Group {
         surplus == 0
     }
 
-    /// Goes on with the switch: starts the others once one is ready, and ends it with success when all are, or when nobody else serves.
+    /// Whether the first one of a generation is still there to say what fails.
+    pub(super) fn is_led(&self, generation: Generation) -> bool {
+        let leads = |member: &Member| member.generation == generation && member.beginning != Beginning::Follower;
+        self.members.values().any(|member| leads(member) && (member.is_standing() || member.failure.is_some()))
+    }
+
+    /// Goes on with the switch: starts whoever is missing once one is ready, and ends it with success when all are, or when nobody else
+    /// serves.
     pub(super) fn advance_switch(&mut self, now: Instant) {
         let Some(next) = &self.next else { return };
         let generation = next.generation;
@@ -114,7 +126,7 @@ impl Group {
         let ready = members().filter(|member| member.phase == Phase::Ready).count();
         if ready > 0 {
             for _ in members().count()..self.wanted {
-                self.start(generation, true, now);
+                self.start(generation, Beginning::Warm, now);
             }
         }
         if (ready >= self.wanted || !self.is_served())

@@ -206,13 +206,12 @@ fn a_changed_script_switches_when_everybody_is_ready_and_not_before() {
     play.on(Event::Seen(version(1)));
     assert_eq!(play.started(), []);
     play.on(Event::Seen(version(2)));
-    assert_eq!(play.starts(), [(WorkerId(3), true)], "one finds out whether it works");
+    assert_eq!(play.starts(), [(WorkerId(3), true), (WorkerId(4), true)], "all at once");
     play.on(Event::Seen(version(2)));
     assert_eq!(play.started(), [], "one switch at a time");
     play.load(WorkerId(3), 2);
     play.ready(WorkerId(3));
-    assert_eq!(play.starts(), [(WorkerId(4), true)]);
-    assert_eq!(play.orders(), []);
+    assert_eq!((play.started(), play.orders()), (vec![], vec![]));
     play.load(WorkerId(4), 2);
     play.ready(WorkerId(4));
     let drain = |worker| (WorkerId(worker), Order::Drain(StopReason::ScriptReload));
@@ -228,13 +227,67 @@ fn a_member_of_the_next_generation_that_dies_while_ready_ends_the_switch() {
     let mut play = Play::serving(2);
     play.load(WorkerId(1), 1);
     play.on(Event::Seen(version(2)));
-    let first = play.started()[0];
+    let next = play.started();
+    play.load(next[0], 2);
+    play.ready(next[0]);
+    play.exits(next[0], Cause::Signal(9));
+    assert_eq!(play.codes(), ["WSGI0305"]);
+    assert_eq!(play.orders(), [(next[1], Order::Terminate)]);
+}
+
+/// A group of two whose next generation is starting.
+fn switching() -> (Play, WorkerId, WorkerId) {
+    let mut play = Play::serving(2);
+    play.load(WorkerId(1), 1);
+    play.on(Event::Seen(version(2)));
+    let follows = play.take(|action| match action {
+        Action::Start(start) => Some((start.worker, start.follows)),
+        _ => None,
+    });
+    assert_eq!(follows, [(WorkerId(3), false), (WorkerId(4), true)], "the first one tells what fails");
+    (play, WorkerId(3), WorkerId(4))
+}
+
+#[test]
+fn what_all_of_the_next_generation_fail_at_is_said_once_whoever_is_faster() {
+    for first_is_faster in [true, false] {
+        let (mut play, first, second) = switching();
+        let order = if first_is_faster { [first, second] } else { [second, first] };
+        for worker in order {
+            play.say(worker, FromWorker::Failed("SyntaxError".to_owned()));
+        }
+        for worker in order {
+            play.exits(worker, Cause::Exit(1));
+        }
+        assert_eq!((play.codes(), play.started()), (vec!["WSGI0305".to_owned()], vec![]));
+        assert_eq!(play.group.state(), GroupState::ReloadFailed);
+    }
+}
+
+#[test]
+fn what_only_one_of_them_fails_at_is_tried_once_more_and_then_said() {
+    let (mut play, first, second) = switching();
+    play.exits(second, Cause::Signal(9));
+    assert_eq!((play.codes(), play.started()), (vec![], vec![]), "the first one is still at it");
     play.load(first, 2);
     play.ready(first);
-    let second = play.started()[0];
-    play.exits(first, Cause::Signal(9));
-    assert_eq!(play.codes(), ["WSGI0305"]);
-    assert_eq!(play.orders(), [(second, Order::Terminate)]);
+    let again = play.take(|action| match action {
+        Action::Start(start) => Some((start.worker, start.follows)),
+        _ => None,
+    });
+    assert_eq!(again, [(WorkerId(5), false)]);
+    play.exits(WorkerId(5), Cause::Signal(9));
+    assert_eq!((play.codes(), play.orders()), (vec!["WSGI0305".to_owned()], vec![(first, Order::Drain(StopReason::ScriptReload))]));
+}
+
+#[test]
+fn a_generation_that_is_forked_from_its_first_waits_for_that() {
+    let mut play = Play::serving(2);
+    play.on(Event::Configured { edition: 2, rules: Rules { preload: true, ..rules(2) } });
+    let first = play.started();
+    assert_eq!(first.len(), 1);
+    play.ready(first[0]);
+    assert_eq!((play.started().len(), play.orders()), (1, vec![]));
 }
 
 #[test]
@@ -245,7 +298,6 @@ fn if_the_old_workers_die_during_a_switch_the_next_ones_do_not_wait_for_each_oth
     let next = play.started()[0];
     play.load(next, 2);
     play.ready(next);
-    assert_eq!(play.started().len(), 1);
     play.exits(WorkerId(1), Cause::Signal(9));
     assert_eq!(play.orders(), []);
     play.exits(WorkerId(2), Cause::Signal(9));
@@ -287,9 +339,9 @@ fn new_settings_overtake_a_switch_under_way() {
     let overtaken = play.started()[0];
     play.configure(2);
     assert_eq!(play.orders(), [(overtaken, Order::Terminate)]);
-    let next = play.started()[0];
-    play.ready(next);
-    assert_eq!(play.started().len(), 1, "two by the newer settings");
+    let next = play.started();
+    assert_eq!(next.len(), 2, "two by the newer settings");
+    play.ready(next[0]);
     play.exits(overtaken, Cause::Signal(15));
     assert_eq!(play.codes(), Vec::<String>::new());
 }

