@@ -48,6 +48,66 @@ fn a_worker_near_its_memory_limit_is_replaced_before_anything_fails() {
     assert_eq!(httpd.log().lines_with("WSGI0312").len(), 2);
 }
 
+/// Keeps as many MiB of shared memory as the query says, and more at each request, and has some from the beginning. The kernel's limit
+/// of data does not know of it.
+const SHARES: &str = "\
+import mmap, os
+
+def take(mebibytes):
+    memory = mmap.mmap(-1, max(1, mebibytes) << 20)
+    for page in range(0, len(memory), 4096):
+        memory[page] = 1
+    return memory
+
+kept = [take(AT_FIRST)]
+
+# A fork copies no table of such pages: they count for whoever has looked at them.
+os.register_at_fork(after_in_child=lambda: kept[0][::4096])
+
+def application(environ, start_response):
+    kept.append(take(int(environ['QUERY_STRING'] or 0)))
+    start_response('200 OK', [])
+    return [str(os.getpid()).encode()]
+";
+
+#[test]
+fn memory_that_is_no_data_counts_for_the_limit_as_well() {
+    only_ours!("memory-limit is RLIMIT_DATA, and nothing is replaced for what else a process takes");
+    let httpd = Httpd::new(Mode::Daemon)
+        .daemon_options("threads=2 memory-limit=300000000")
+        .file("apps/shares.wsgi", &SHARES.replace("AT_FIRST", "1"))
+        .config("WSGIScriptAlias / ${APPS}/shares.wsgi")
+        .start();
+    let first = httpd.get("/").text();
+    for _ in 0..7 {
+        assert_eq!(httpd.get("/?40").status, 200);
+    }
+    let line = httpd.log().wait_for("WSGI0312");
+    assert!(line.contains(" of memory, near memory-limit=300000000"), "{line}");
+    let other = wait_until(Duration::from_secs(10), || (httpd.get("/").text() != first).then_some(()));
+    assert!(other.is_some(), "{}", httpd.log().tail());
+}
+
+#[test]
+fn memory_that_preloaded_siblings_share_does_not_count_in_full() {
+    only_ours!("there is no preload=");
+    let httpd = Httpd::new(Mode::Daemon)
+        .daemon_options("processes=3 threads=1 memory-limit=300000000 preload=${APPS}/shares.wsgi display-name=%{GROUP}")
+        .file("apps/shares.wsgi", &SHARES.replace("AT_FIRST", "270"))
+        .config("WSGIApplicationGroup %{GLOBAL}\nWSGIScriptAlias / ${APPS}/shares.wsgi")
+        .start();
+    assert!(wait_until(Duration::from_secs(10), || (httpd.workers("test").len() == 3).then_some(())).is_some());
+    let before: Vec<i32> = httpd.workers("test").iter().map(|worker| worker.pid).collect();
+    // With what they have together each would be beyond the limit.
+    for _ in 0..12 {
+        assert_eq!(httpd.get("/?10").status, 200);
+    }
+    // They look at themselves once a second.
+    std::thread::sleep(Duration::from_millis(2500));
+    let after: Vec<i32> = httpd.workers("test").iter().map(|worker| worker.pid).collect();
+    assert_eq!((after, httpd.log().lines_with("WSGI0312")), (before, vec![]));
+}
+
 /// A control group of the kernel's with a limit of memory, for as long as the test runs.
 struct Confined(std::path::PathBuf);
 

@@ -13,6 +13,7 @@ mod incoming;
 mod inherited;
 mod life;
 mod log;
+mod memory;
 mod offer;
 mod pool;
 mod request;
@@ -217,6 +218,7 @@ fn serve(
             log::coded(&codes::THREAD, &error);
             return Err(StartError::Thread(error));
         }
+        let scale = memory::Scale::new(group.limits.memory, &service);
         channel.send(&FromWorker::Ready, &[])?;
         let reason = {
             let _probe = Probe::start(scope, host, &service, group);
@@ -225,7 +227,8 @@ fn serve(
             beside(Box::new(move || told.serve(host)));
             let (pool, service, signals) = (&pool, &service, &signals);
             let accepts = Arc::default();
-            control::Control { channel, signals, pool, service, subscribers: &subscribers, group, host, beside: &beside, accepts }.run()
+            control::Control { channel, signals, pool, service, scale, subscribers: &subscribers, group, host, beside: &beside, accepts }
+                .run()
         };
         // Requests that are still being executed are waited for, when this scope ends.
         tell(channel, &FromWorker::Drained);

@@ -16,7 +16,7 @@ fn statm(text: &str, page: u64) -> Option<Memory> {
     let mut fields = text.split_whitespace().map(|field| field.parse::<u64>().ok()?.checked_mul(page));
     let space = fields.next()??;
     let data = fields.nth(4)??;
-    Some(Memory { data, space })
+    Some(Memory { data, space, weight: 0 })
 }
 
 /// Counts the processes that the kernel has killed for lack of memory: in our control group if it says so (`memory.events` of version 2),
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn memory_is_read_in_octets() {
-        assert_eq!(statm("2000 500 300 10 0 700 0\n", 4096), Some(Memory { data: 700 * 4096, space: 2000 * 4096 }));
+        assert_eq!(statm("2000 500 300 10 0 700 0\n", 4096), Some(Memory { data: 700 * 4096, space: 2000 * 4096, weight: 0 }));
         assert_eq!(statm("", 4096), None);
         let own = memory(Pid::this()).expect("we live");
         assert!(own.data > 0 && own.space >= own.data);

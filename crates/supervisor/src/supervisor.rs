@@ -5,7 +5,7 @@ mod start;
 
 use crate::descriptors::Given;
 use crate::edition::Edition;
-use crate::group::{Action, Event, Group, Rules, Sight, WorkerId};
+use crate::group::{Action, Event, Group, Memory, Rules, Sight, WorkerId};
 use crate::lifecycle::Order;
 use crate::observe::{self, OutOfMemory};
 use crate::place::Place;
@@ -208,7 +208,8 @@ impl Supervisor {
         self.next_look = None;
         let sights = self.workers.iter().filter_map(|(id, worker)| {
             let slot = self.editions.get(&worker.edition).and_then(|edition| edition.memory.counters()?.worker(worker.slot))?;
-            Some(Sight { worker: *id, memory: observe::memory(worker.pid)?, busy: slot.busy(), served: slot.served() })
+            let memory = Memory { weight: slot.weight(), ..observe::memory(worker.pid)? };
+            Some(Sight { worker: *id, memory, busy: slot.busy(), served: slot.served() })
         });
         let event =
             Event::Look(sys::socket::wait(&self.listener, Readiness::Read, Some(Duration::ZERO)).unwrap_or(false), sights.collect());

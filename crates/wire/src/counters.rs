@@ -20,7 +20,7 @@ use std::sync::atomic::{
 };
 
 /// The number of the first word: says that this is our memory, and in which layout.
-pub const MAGIC: u64 = 0x6d6f_645f_7773_6732;
+pub const MAGIC: u64 = 0x6d6f_645f_7773_6733;
 
 /// The group's own words: the mark, the shape twice, the state, starts, deaths, then these.
 const HEADER_WORDS: usize = 32;
@@ -44,6 +44,7 @@ const THINKING: usize = 8;
 /// One word for each class of status from 1xx on.
 const STATUSES: usize = 9;
 const UNANSWERED: usize = 14;
+const WEIGHT: usize = 15;
 
 /// A thread's words: the number of the request that it executes, or 0, then these, which stay until the next request.
 const THREAD_WORDS: usize = 4;
@@ -347,6 +348,17 @@ impl<'m> WorkerSlot<'m> {
     #[must_use]
     pub fn served(&self) -> u64 {
         self.words[2].load(Relaxed)
+    }
+
+    /// Says how much memory the worker takes, shared pages counted in parts (PSS), in octets.
+    pub fn weigh(&self, octets: u64) {
+        self.words[WEIGHT].store(octets, Relaxed);
+    }
+
+    /// How much memory the worker has said that it takes; 0 when it has not.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.words[WEIGHT].load(Relaxed)
     }
 
     /// Threads that execute a request now.

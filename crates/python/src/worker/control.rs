@@ -4,6 +4,7 @@
 
 use super::life::{Action, Event, Life};
 use super::log;
+use super::memory::Scale;
 use super::pool::Pool;
 use super::request::Service;
 use super::subscribers::Subscribers;
@@ -47,6 +48,8 @@ pub(super) struct Control<'w> {
     pub(super) pool: &'w Pool,
     /// What they share.
     pub(super) service: &'w Service,
+    /// What tells how much memory they take.
+    pub(super) scale: Scale,
     /// Those of the application that want to know of signals.
     pub(super) subscribers: &'w Subscribers,
     /// The group's settings.
@@ -74,6 +77,7 @@ impl Control<'_> {
             if round <= Instant::now() {
                 round = Instant::now() + ROUND;
                 self.pool.look_around(self.service, &mut audit);
+                self.scale.look(self.service);
             }
             for event in self.events(&mut orphaned, &mut watch) {
                 for action in life.on(event, Instant::now()) {

@@ -21,7 +21,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(crate) struct Sight {
     /// Which.
     pub(crate) worker: WorkerId,
-    /// Octets of data it has (`VmData`), which `memory-limit` bounds, and of addresses (`VmSize`), which `virtual-memory-limit` does.
+    /// What of its memory has a limit.
     pub(crate) memory: Memory,
     /// Request threads that are busy.
     pub(crate) busy: usize,
@@ -32,10 +32,12 @@ pub(crate) struct Sight {
 /// The memory of a process, in octets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
-    /// `VmData`.
+    /// `VmData`, which the kernel refuses to let grow beyond `memory-limit`, in use or not, shared or not.
     pub(crate) data: u64,
-    /// `VmSize`.
+    /// `VmSize`, which it refuses to let grow beyond `virtual-memory-limit`.
     pub(crate) space: u64,
+    /// What it really takes, pages that it shares counted in parts (PSS); 0 if it does not say so.
+    pub(crate) weight: u64,
 }
 
 impl Group {
@@ -86,11 +88,11 @@ impl Group {
                 continue;
             };
             let at_first = *member.memory_at_first.get_or_insert(sight.memory);
-            let Some((option, size, limit)) = exceeded(member.generation.rules.limits, at_first, sight.memory) else { continue };
+            let Some((option, what, size, limit)) = exceeded(member.generation.rules.limits, at_first, sight.memory) else { continue };
             member.leaving = Some(StopReason::MemoryLimit);
             let (title, mebibytes) = (title(member), |octets: u64| octets >> 20);
             let text = format!(
-                "{title} of group '{}' has {} MiB, near {option}={limit} ({} MiB): a successor is started",
+                "{title} of group '{}' has {} MiB of {what}, near {option}={limit} ({} MiB): a successor is started",
                 self.name,
                 mebibytes(size),
                 mebibytes(limit)
@@ -125,15 +127,17 @@ impl Group {
     }
 }
 
-/// The option whose limit is near, with the size and the limit. Near is seven eighths; a worker that has nearly as much as soon as it
-/// serves would be replaced for ever, so then it is half of what is left.
-fn exceeded(limits: Limits, at_first: Memory, now: Memory) -> Option<(&'static str, u64, u64)> {
-    let of = |option, limit: u64, first: u64, size: u64| {
+/// The option whose limit is near, of what, with the size and the limit. Near is seven eighths; a worker that has nearly as much as soon
+/// as it serves would be replaced for ever, so then it is half of what is left. What has more than the limit at once has no limit that
+/// could be kept.
+fn exceeded(limits: Limits, at_first: Memory, now: Memory) -> Option<(&'static str, &'static str, u64, u64)> {
+    let of = |option, what, limit: u64, first: u64, size: u64| {
         let mark = (limit - limit / 8).max(limit.saturating_add(first) / 2);
-        (limit > 0 && size >= mark).then_some((option, size, limit))
+        (limit > first && size >= mark).then_some((option, what, size, limit))
     };
-    of("memory-limit", limits.memory, at_first.data, now.data)
-        .or_else(|| of("virtual-memory-limit", limits.virtual_memory, at_first.space, now.space))
+    of("memory-limit", "memory", limits.memory, at_first.weight, now.weight)
+        .or_else(|| of("memory-limit", "data", limits.memory, at_first.data, now.data))
+        .or_else(|| of("virtual-memory-limit", "addresses", limits.virtual_memory, at_first.space, now.space))
 }
 
 #[cfg(test)]
@@ -143,13 +147,22 @@ mod tests {
     #[test]
     fn a_limit_is_near_at_seven_eighths_or_half_way_from_the_start() {
         let limits = Limits { cpu_time: 0, memory: 800, virtual_memory: 0 };
-        let data = |data| Memory { data, space: 10_000 };
+        let data = |data| Memory { data, space: 10_000, weight: 0 };
         assert_eq!(exceeded(limits, data(100), data(699)), None);
-        assert_eq!(exceeded(limits, data(100), data(700)), Some(("memory-limit", 700, 800)));
+        assert_eq!(exceeded(limits, data(100), data(700)), Some(("memory-limit", "data", 700, 800)));
         assert_eq!(exceeded(limits, data(720), data(750)), None);
-        assert_eq!(exceeded(limits, data(720), data(760)), Some(("memory-limit", 760, 800)));
+        assert_eq!(exceeded(limits, data(720), data(760)), Some(("memory-limit", "data", 760, 800)));
         assert_eq!(exceeded(Limits::default(), data(0), data(u64::MAX)), None);
         let space = Limits { virtual_memory: 10_000, ..limits };
-        assert_eq!(exceeded(space, Memory::default(), data(1)), Some(("virtual-memory-limit", 10_000, 10_000)));
+        assert_eq!(exceeded(space, Memory::default(), data(1)), Some(("virtual-memory-limit", "addresses", 10_000, 10_000)));
+    }
+
+    #[test]
+    fn what_a_worker_really_takes_has_the_same_limit_as_its_data() {
+        let limits = Limits { cpu_time: 0, memory: 800, virtual_memory: 0 };
+        let weight = |weight| Memory { data: 300, space: 10_000, weight };
+        assert_eq!(exceeded(limits, weight(100), weight(699)), None);
+        assert_eq!(exceeded(limits, weight(100), weight(700)), Some(("memory-limit", "memory", 700, 800)));
+        assert_eq!(exceeded(limits, weight(900), weight(1_000)), None, "a successor would have as much");
     }
 }

@@ -490,7 +490,7 @@ fn a_service_script_never_runs_twice_at_a_time() {
 }
 
 fn sight(worker: u64, memory: u64, busy: usize) -> Sight {
-    Sight { worker: WorkerId(worker), memory: Memory { data: memory, space: memory }, busy, served: 0 }
+    Sight { worker: WorkerId(worker), memory: Memory { data: memory, space: memory, weight: 0 }, busy, served: 0 }
 }
 
 #[test]
