@@ -160,6 +160,29 @@ fn a_restart_reads_the_configuration_again() {
 }
 
 #[test]
+fn after_a_restart_nothing_is_loaded_that_is_not_configured_any_more() {
+    let script = "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nimport release\n\n\
+                  def application(environ, start_response):\n    start_response('200 OK', [])\n    return [release.NAME]\n";
+    let alias = |name: &str| format!("WSGIScriptAlias / ${{APPS}}/{name}/app.wsgi\n");
+    let httpd = Httpd::new(Mode::Daemon)
+        .daemon_options("processes=2 threads=2")
+        .file("apps/one/app.wsgi", script)
+        .file("apps/one/release.py", "NAME = b'one'\n")
+        .file("apps/two/app.wsgi", script)
+        .file("apps/two/release.py", "NAME = b'two'\n")
+        .config("WSGIApplicationGroup %{GLOBAL}\nInclude ${ROOT}/more*.conf")
+        .file("more.conf", &alias("one"))
+        .start();
+    assert_eq!(httpd.get("/").text(), "one");
+    for name in ["two", "one"] {
+        httpd.folder().write("more.conf", &alias(name));
+        httpd.graceful();
+        let changed = wait_until(Duration::from_secs(10), || (httpd.get("/").text() == name).then_some(()));
+        assert!(changed.is_some(), "the modules of the other one are still there\n{}", httpd.log().tail());
+    }
+}
+
+#[test]
 fn groups_come_and_go_with_a_restart() {
     let httpd = Httpd::bare()
         .with_app("whoami.wsgi")

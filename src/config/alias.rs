@@ -66,6 +66,15 @@ pub(crate) fn map(aliases: &[Alias], uri: &[u8]) -> Option<Mapped> {
 }
 
 impl Alias {
+    /// What all files begin with that it leads to: the target, up to what of the URL goes into it.
+    pub(crate) fn fixed(&self) -> &[u8] {
+        let replaced = |pair: &[u8]| pair[0] == b'$' && pair[1].is_ascii_digit();
+        match self.location {
+            Location::Path(_) => &self.target,
+            Location::Pattern(_) => &self.target[..self.target.windows(2).position(replaced).unwrap_or(self.target.len())],
+        }
+    }
+
     /// The target that `uri` means, if the alias matches, and what follows it.
     fn file<'u>(&self, uri: &'u [u8]) -> Option<(Vec<u8>, &'u [u8])> {
         match &self.location {

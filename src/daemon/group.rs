@@ -5,6 +5,7 @@
 
 use super::body::Spares;
 use super::connections::Connections;
+use super::root::below;
 use super::scoreboard;
 use crate::apache::pool::Pool;
 use crate::apache::server::{self, Server};
@@ -18,6 +19,7 @@ use crate::server::{beside_us, facts};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -76,6 +78,8 @@ struct Running {
     backlog: u32,
     supervisor: Option<Supervisor>,
     last: Option<Configuration>,
+    /// The scripts, and directories of scripts, that the configuration leads to by name.
+    reached: BTreeSet<Vec<u8>>,
 }
 
 struct Supervisor {
@@ -260,7 +264,8 @@ fn start_group(
             let direct = format!("mod_wsgi.{}.{number}", std::process::id()).into_bytes();
             let secret = secret().map_err(StartError::Secret)?;
             let name = group.name.clone();
-            running.push(Running { name, socket, direct, secret, listener, backlog, supervisor: None, last: None });
+            let (supervisor, last, reached) = (None, None, BTreeSet::new());
+            running.push(Running { name, socket, direct, secret, listener, backlog, supervisor, last, reached });
             running.len() - 1
         }
     };
@@ -269,7 +274,14 @@ fn start_group(
         sys::socket::set_backlog(&kept.listener, backlog);
         kept.backlog = backlog;
     }
-    let settings = settings(main, global, group, server, kept);
+    let reached = reached(main, global, group);
+    let unreached = kept.reached.difference(&reached).scan(0, |length, path| {
+        // What is too much for a message stays loaded.
+        *length += path.len();
+        (*length < UNREACHED_LIMIT).then(|| path.clone())
+    });
+    let settings = settings(main, global, group, server, kept, unreached.collect());
+    kept.reached = reached;
     if kept.last.as_ref().is_some_and(|last| last.settings.identity != settings.identity) {
         // Only root can take on another identity, and the supervisor has given that up: a new one is needed, on the same socket.
         tell(kept, &ToSupervisor::Stop);
@@ -299,6 +311,18 @@ fn start_group(
         body_spool_limit: group.options.body_spool_limit.unwrap_or(SPOOL_LIMIT),
         response_spool_limit: group.options.response_spool_limit.unwrap_or(SPOOL_LIMIT),
     })
+}
+
+/// How much of a message the scripts may take that nothing leads to any more.
+const UNREACHED_LIMIT: usize = 32 << 10;
+
+/// The scripts that aliases and imports name, as the processes of the group see them. What handlers are set for is not known before a
+/// request comes.
+fn reached(main: Server<'_>, global: &Global, group: &Group) -> BTreeSet<Vec<u8>> {
+    let inside = |path| group.options.chroot.as_deref().and_then(|root| below(root, path)).unwrap_or(path).to_vec();
+    let aliases = main.all().flat_map(|server| server.options().aliases.iter().map(|alias| inside(alias.fixed())));
+    let imports = group.imports(global).into_iter().map(|import| import.script.to_vec());
+    aliases.chain(imports).collect()
 }
 
 /// `body-spool-limit=` and `response-spool-limit=` where they are not given: 1 GiB.
@@ -464,7 +488,14 @@ fn scoreboard_address(main: Server<'_>, group: &Group) -> Option<Vec<u8>> {
 }
 
 /// What the group's processes are told.
-fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>, kept: &Running) -> GroupSettings {
+fn settings(
+    main: Server<'_>,
+    global: &Global,
+    group: &Group,
+    server: Server<'_>,
+    kept: &Running,
+    unreached: Vec<Vec<u8>>,
+) -> GroupSettings {
     let home = group.python_home(global).map(|home| PathBuf::from(OsStr::from_bytes(home)));
     let interpreter = interpreter_of(home.as_deref());
     let ours = child::identity();
@@ -478,6 +509,7 @@ fn settings(main: Server<'_>, global: &Global, group: &Group, server: Server<'_>
             may_do_without_lock: is_free_threaded(&interpreter),
             interpreter: interpreter.into_os_string().into_vec(),
             host: beside_us("mod_wsgi_python.so").into_os_string().into_vec(),
+            unreached,
             server: facts(),
             log_level: server.log_level(),
             user_and_group: ours,

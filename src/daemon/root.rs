@@ -30,7 +30,7 @@ pub(super) fn enter<'r>(request: &Request<'r>, root: &[u8], head: &mut RequestHe
 }
 
 /// A path as it is seen from `root`; `None` when it is not below it.
-fn below<'p>(root: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
+pub(super) fn below<'p>(root: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
     let mut root = root;
     while let Some(shorter) = root.strip_suffix(b"/") {
         root = shorter;

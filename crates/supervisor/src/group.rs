@@ -49,6 +49,8 @@ pub(crate) struct WorkerId(u64);
 pub(crate) enum Event {
     /// It has settings, the first or new ones; `edition` counts them.
     Configured { edition: u64, rules: Rules },
+    /// The settings that come now lead to these scripts, or directories of scripts, no more.
+    Unreached(Vec<Octets>),
     /// An administrator wants a new generation.
     Renew,
     /// httpd wants it to end in order.
@@ -207,6 +209,7 @@ impl Group {
                 self.newest = Some((edition, rules));
                 self.begin(Trigger::Settings, now);
             }
+            Event::Unreached(paths) => self.scripts.forget(&paths),
             Event::Renew => self.begin(Trigger::Asked, now),
             Event::Stop => self.end(lifecycle::Event::Stop(StopReason::ShutdownSignal), now),
             Event::Retire => self.retiring = self.retiring.or(Some(now)),

@@ -306,11 +306,13 @@ impl Supervisor {
     /// Makes settings the newest.
     fn configure(&mut self, edition: Edition) {
         let rules = Rules::from(&edition.settings);
+        let unreached = edition.settings.unreached.clone();
         let number = self.editions.last_key_value().map_or(1, |(last, _)| last + 1);
         if let Some(counters) = edition.memory.counters() {
             counters.set_state(self.group.state());
         }
         self.editions.insert(number, edition);
+        self.handle(Event::Unreached(unreached));
         self.handle(Event::Configured { edition: number, rules });
         self.forget_editions();
     }

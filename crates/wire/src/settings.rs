@@ -274,6 +274,9 @@ pub struct GroupSettings {
     pub python: Python,
     /// Scripts to load before a worker is ready, in order; a failure is logged and does not stop it.
     pub imports: Vec<Import>,
+    /// Scripts, or directories of scripts, that the configuration before has led to and this one does not: loaded for nobody any more,
+    /// unless a request asks for one of them all the same.
+    pub unreached: Vec<Octets>,
     /// Whether workers are forked from one that has loaded the scripts (`preload=`).
     pub preload: bool,
     /// Whether some directive names `%{GLOBAL}` for this group: the main interpreter is then kept for it.

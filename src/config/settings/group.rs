@@ -22,6 +22,8 @@ pub(crate) struct GroupFacts {
     pub(crate) may_do_without_lock: bool,
     /// Where the host's library is.
     pub(crate) host: Vec<u8>,
+    /// See [`GroupSettings::unreached`].
+    pub(crate) unreached: Vec<Vec<u8>>,
     /// About the server.
     pub(crate) server: Server,
     /// `LogLevel wsgi:` of the server in which the group is defined.
@@ -122,6 +124,7 @@ impl Group {
             host: Octets::from(facts.host),
             python: self.python(global, facts.server),
             imports: self.imports(global),
+            unreached: facts.unreached.into_iter().map(Octets::from).collect(),
             preload: options.preload.is_some(),
             uses_global: self.uses_global(global),
             log_level: facts.log_level,
@@ -130,7 +133,7 @@ impl Group {
 
     /// The scripts to load before a worker is ready. That of `preload=` is for the main interpreter, as no other one survives a fork,
     /// unless some directive says for which application group it is.
-    fn imports(&self, global: &Global) -> Vec<Import> {
+    pub(crate) fn imports(&self, global: &Global) -> Vec<Import> {
         let mut imports = global.imports_of(self.name.as_bytes());
         if let Some(script) = self.preload_into_main(&imports) {
             imports.insert(0, Import { script: Octets::from(script.to_vec()), application_group: Octets::default() });
@@ -223,6 +226,7 @@ mod tests {
             interpreter: b"/usr/bin/python3".to_vec(),
             may_do_without_lock: false,
             host: b"/lib/mod_wsgi_python.so".to_vec(),
+            unreached: Vec::new(),
             server: server(),
             log_level: 4,
             user_and_group,

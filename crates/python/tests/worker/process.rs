@@ -148,6 +148,7 @@ pub(crate) fn settings() -> WorkerSettings {
         host: host_path().into_os_string().into_encoded_bytes().into(),
         python,
         imports: Vec::new(),
+        unreached: Vec::new(),
         preload: false,
         uses_global: false,
         log_level: 7,

@@ -35,6 +35,20 @@ impl Scripts {
         self.watched.insert(script.clone())
     }
 
+    /// Forgets what is one of these paths, or beneath one that is a directory: nobody is led there any more.
+    pub(super) fn forget(&mut self, unreached: &[Octets]) {
+        let leads_to = |path: &[u8], script: &[u8]| {
+            let rest = script.strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || path.ends_with(b"/") || rest.starts_with(b"/"))
+        };
+        // What follows a script in an alias is handed to it.
+        let is_reached = |script: &[u8]| !unreached.iter().any(|path| leads_to(path, script) || leads_to(script, path));
+        self.known.retain(|import| is_reached(&import.script));
+        self.watched.retain(|script| is_reached(script));
+        self.tried.retain(|script, _| is_reached(script));
+        self.failed.retain(|script| is_reached(script));
+    }
+
     /// Whether a script is reloaded when it changes.
     pub(super) fn is_watched(&self, script: &Octets) -> bool {
         self.watched.contains(script)
@@ -99,6 +113,21 @@ mod tests {
         assert!(scripts.watch(&import("/a", "").script));
         assert!(!scripts.watch(&import("/a", "other").script));
         assert_eq!(scripts.preload(), [import("/a", ""), import("/a", "other")]);
+    }
+
+    #[test]
+    fn what_nothing_leads_to_any_more_is_forgotten() {
+        let mut scripts = Scripts::default();
+        let paths = ["/srv/v1/app", "/srv/v1/app.wsgi", "/srv/v2/app", "/sites/a/x", "/sitess/b", "/with"];
+        for path in paths {
+            scripts.loaded(&import(path, ""));
+            scripts.watch(&import(path, "").script);
+        }
+        let unreached = ["/srv/v1/app", "/sites", "/with/path"].map(|path| import(path, "").script);
+        scripts.forget(&unreached);
+        let left = ["/srv/v1/app.wsgi", "/srv/v2/app", "/sitess/b"].map(|path| import(path, ""));
+        assert_eq!(scripts.preload(), left);
+        assert!(scripts.is_watched(&left[0].script) && !scripts.is_watched(&import("/with", "").script));
     }
 
     #[test]
