@@ -164,7 +164,7 @@ built:
 
 .PHONY: faults
 faults: build $(REFERENCE)/ready ## Inject faults under load, beside mod_wsgi 6.1.1 (FULL=1: the long form; SOAK=10000: so many reloads; MINUTES=8: a part)
-	@/usr/bin/python3 bench/faults --ours $(RELEASE) --theirs $(REFERENCE) $(if $(FULL),--full) \
+	@/usr/bin/python3 bench/faults --ours $(RELEASE) --theirs $(REFERENCE) $(if $(FULL),--full --docs docs/faults.md) \
 		$(if $(SOAK),--soak $(patsubst 1,10000,$(SOAK))) $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: slow

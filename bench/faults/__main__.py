@@ -78,8 +78,23 @@ def line(values):
 
 def markdown(table):
     """The table as docs/faults.md has it."""
-    rows = [HEAD, ["---"] * len(HEAD), *map(cells, table)]
+    rows = [[cell for cell, name in zip(row, HEAD) if name not in ("calm p99", "static")] for row in (HEAD, *map(cells, table))]
+    rows.insert(1, ["---"] * len(rows[0]))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+BEGIN, END = "<!-- what make faults FULL=1 has written -->", "<!-- until here -->"
+
+
+def write_page(path, table, machine):
+    """Puts the table in the place of the one on the page, with where and when it was measured."""
+    with open(path) as file:
+        before, _, rest = file.read().partition(BEGIN)
+        _, _, after = rest.partition(END)
+    lost = sum(row["static"]["failed"] + row["static"]["hung"] for row in table)
+    text = f"The long form, of {time.strftime('%-d %B %Y')}: {machine}. Of static files {lost or 'none'} failed.\n\n{markdown(table)}"
+    with open(path, "w") as file:
+        file.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 def arguments():
@@ -91,6 +106,7 @@ def arguments():
     parser.add_argument("--minutes", type=float, help="end before this is over; the same command goes on there, but for a soak, which ends")
     parser.add_argument("--only", default="", help="faults whose name matches")
     parser.add_argument("--amount", type=int, help="how often or how long each fault is injected")
+    parser.add_argument("--docs", help="the page whose table is replaced by that of the long form")
     parser.add_argument("--logs", help="a folder to keep the error logs in")
     return parser.parse_args()
 
@@ -119,7 +135,8 @@ def main():
     if options.minutes and os.path.exists(unfinished):
         with open(unfinished) as file:
             table = json.load(file)
-    print(f"{platform.platform()}, {os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}, 300 requests/s over 12 connections")
+    machine = f"{platform.platform()}, {os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}"
+    print(f"{machine}, 300 requests/s over 12 connections")
     print(line(HEAD), flush=True)
     for fault, name in wanted:
         if any((row["fault"], row["module"]) == (fault.name, name) for row in table):
@@ -139,8 +156,8 @@ def main():
         json.dump(table, file, indent=1)
     if options.minutes:
         os.remove(unfinished)
-    if options.full:
-        print(f"\n{markdown(table)}")
+    if options.full and options.docs and not options.only:
+        write_page(options.docs, table, machine)
     # What must never be: an answer to somebody else's request, or none.
     return int(any(row["wrong"] or row["hung"] for row in table if row["module"] == "ours"))
 

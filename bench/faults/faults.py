@@ -168,12 +168,12 @@ def killed_with_children(server, old):
 LIMIT = "memory-limit=300000000"
 
 FAULTS = [
-    Fault("touch the script", touches, 50, 1000, theirs=100, pace=0.3),
+    Fault("touch the script", touches, 50, 1000, theirs=50, pace=0.25),
     Fault("graceful restart", restarts(signal.SIGUSR1, 0.4), 20, 200, theirs=50, pace=0.4),
-    Fault("restart", restarts(signal.SIGHUP, 1.0), 5, 50, plain=True),
-    Fault("kill -9 a worker", kills(lambda server: server.workers(), 0.3), 10, 60),
+    Fault("restart", restarts(signal.SIGHUP, 1.0), 5, 50, theirs=20, plain=True),
+    Fault("kill -9 a worker", kills(lambda server: server.workers(), 0.3), 10, 60, theirs=20),
     Fault("kill -9 the supervisor", kills(lambda server: server.supervisors(), 1.5), 5, 30, only=("ours",)),
-    Fault("kill -9 an httpd child", kills(lambda server: server.children(), 1.0), 6, 20),
+    Fault("kill -9 an httpd child", kills(lambda server: server.children(), 1.0), 6, 20, theirs=10),
     Fault("maximum-requests=50", wait, 5, 60, theirs=20, good="maximum-requests=50"),
     Fault("leaks 20 MiB a request", hostile("leak", "MemoryError|memory"), 6, 10, bad=LIMIT),
     Fault("allocates until the limit", hostile("allocate", "MemoryError|memory"), 4, 8, bad=LIMIT),
