@@ -165,3 +165,18 @@ fn a_variable_of_httpds_own_environment_may_name_the_group() {
         assert_eq!(httpd.get("/").facts().get("application_group"), "sunday", "{mode:?}");
     }
 }
+
+#[test]
+fn a_group_without_a_place_for_its_socket_is_a_503_and_a_reason() {
+    only_ours!("the log names a mutex, and later groups get no processes either");
+    let httpd = Httpd::new(Mode::Daemon)
+        .app("hello.wsgi")
+        .config("WSGISocketPrefix ${ROOT}/httpd.conf/wsgi")
+        .expect_log("WSGI0345")
+        .allow_log("WSGI0343")
+        .start();
+    let line = httpd.log().wait_for("WSGI0345");
+    assert!(line.contains("'test'") && line.contains("httpd.conf/wsgi.") && line.contains("cannot be made: Not a directory"), "{line}");
+    let answer = httpd.get("/");
+    assert!(answer.status == 503 && answer.header("Retry-After").is_some(), "{answer:?}");
+}

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Httpd, Load, Mode, Mpm, Process, Request, wait_until};
+use crate::harness::{Httpd, Load, Mode, Mpm, Process, Request, wait_until, wsgi_module};
 
 fn is_hello(answer: &crate::harness::Response) -> bool {
     answer.text() == "Hello World!\n"
@@ -163,7 +163,19 @@ fn a_restart_reads_the_configuration_again() {
 fn after_a_restart_nothing_is_loaded_that_is_not_configured_any_more() {
     let script = "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nimport release\n\n\
                   def application(environ, start_response):\n    start_response('200 OK', [])\n    return [release.NAME]\n";
-    let alias = |name: &str| format!("WSGIScriptAlias / ${{APPS}}/{name}/app.wsgi\n");
+    let alias = |name: &str| ("/", format!("WSGIScriptAlias / ${{APPS}}/{name}/app.wsgi\n"));
+    let documents = |name: &str| {
+        (
+            "/app.wsgi",
+            format!("DocumentRoot ${{APPS}}/{name}\n<Directory ${{APPS}}>\nOptions ExecCGI\nSetHandler wsgi-script\n</Directory>\n"),
+        )
+    };
+    replace_release(script, alias);
+    replace_release(script, documents);
+}
+
+/// Leads to one release of an application and then to another.
+fn replace_release(script: &str, way: impl Fn(&str) -> (&'static str, String)) {
     let httpd = Httpd::new(Mode::Daemon)
         .daemon_options("processes=2 threads=2")
         .file("apps/one/app.wsgi", script)
@@ -171,13 +183,14 @@ fn after_a_restart_nothing_is_loaded_that_is_not_configured_any_more() {
         .file("apps/two/app.wsgi", script)
         .file("apps/two/release.py", "NAME = b'two'\n")
         .config("WSGIApplicationGroup %{GLOBAL}\nInclude ${ROOT}/more*.conf")
-        .file("more.conf", &alias("one"))
+        .file("more.conf", &way("one").1)
         .start();
-    assert_eq!(httpd.get("/").text(), "one");
+    assert_eq!(httpd.get(way("one").0).text(), "one");
     for name in ["two", "one"] {
-        httpd.folder().write("more.conf", &alias(name));
+        let (url, lines) = way(name);
+        httpd.folder().write("more.conf", &lines);
         httpd.graceful();
-        let changed = wait_until(Duration::from_secs(10), || (httpd.get("/").text() == name).then_some(()));
+        let changed = wait_until(Duration::from_secs(10), || (httpd.get(url).text() == name).then_some(()));
         assert!(changed.is_some(), "the modules of the other one are still there\n{}", httpd.log().tail());
     }
 }
@@ -201,6 +214,51 @@ fn groups_come_and_go_with_a_restart() {
     assert_eq!(changed.expect("the new group serves").facts().get("threads"), "3");
     let gone = wait_until(Duration::from_secs(10), || httpd.workers("one").is_empty().then_some(()));
     assert!(gone.is_some(), "the old group is still there: {:#?}", httpd.processes());
+}
+
+#[test]
+fn groups_end_with_the_module_and_come_back_with_it() {
+    let httpd = Httpd::new(Mode::Daemon).daemon_options("threads=2 display-name=%{GROUP}").app("whoami.wsgi").allow_log("AH0").start();
+    assert_eq!(httpd.get("/").status, 200);
+    let with = std::fs::read_to_string(httpd.root().join("httpd.conf")).expect("it is ours");
+    let without: Vec<&str> = with.lines().filter(|line| !line.contains("WSGI") && !line.contains("wsgi_module")).collect();
+    httpd.folder().write("httpd.conf", &without.join("\n").replace(" wsgi:info", ""));
+    httpd.graceful();
+    assert!(wait_until(Duration::from_secs(10), || (httpd.get("/").status != 200).then_some(())).is_some());
+    // A supervisor waits for half a minute for the word that nobody sends any more.
+    let gone = || httpd.processes().iter().all(is_httpd).then_some(());
+    assert!(wait_until(Duration::from_secs(45), gone).is_some(), "{:#?}\n{}", httpd.processes(), httpd.log().tail());
+    httpd.folder().write("httpd.conf", &with);
+    httpd.graceful();
+    assert!(wait_until(Duration::from_secs(10), || (httpd.get("/").status == 200).then_some(())).is_some(), "{}", httpd.log().tail());
+}
+
+#[test]
+fn a_restart_says_that_the_module_on_disk_is_another_one() {
+    only_ours!("a restart loads the new file, or the old one, and says nothing");
+    for mode in Mode::ALL {
+        let builder = Httpd::new(mode).app("hello.wsgi");
+        let folder = builder.root().join("lib");
+        std::fs::create_dir(&folder).expect("the folder is ours");
+        let built = wsgi_module();
+        let copy = |name: &str, to: &str| {
+            let source = built.parent().expect("it lies in a folder").join(name);
+            std::fs::copy(source, folder.join(to)).expect("it is built");
+        };
+        for name in ["mod_wsgi.so", "mod_wsgi_python.so", "mod_wsgi_supervisor"] {
+            copy(name, name);
+        }
+        let httpd = builder.loaded_from(folder.join("mod_wsgi.so")).allow_log("WSGI0352").start();
+        httpd.graceful();
+        assert_eq!(httpd.log().lines_with("WSGI0352"), Vec::<String>::new(), "{mode:?}: it is the same one");
+        // As 'make install' does.
+        copy("mod_wsgi.so", "new.so");
+        std::fs::rename(folder.join("new.so"), folder.join("mod_wsgi.so")).expect("the folder is ours");
+        httpd.graceful();
+        let line = httpd.log().wait_for("WSGI0352");
+        assert!(line.contains("/lib/mod_wsgi.so"), "{mode:?}: {line}");
+        assert_eq!(httpd.get("/").status, 200);
+    }
 }
 
 #[test]

@@ -65,6 +65,14 @@ impl<'s> Server<'s> {
         unsafe { pool::octets(self.fields().server_admin) }
     }
 
+    /// `DocumentRoot`; none where it is not set.
+    pub(crate) fn document_root(self) -> Option<&'s [u8]> {
+        // SAFETY: the core has a part of every server's configuration, with a string of the configuration in it, or null.
+        unsafe {
+            pool::octets((*ffi::ap_get_core_module_config(self.fields().module_config).cast::<ffi::core_server_config>()).ap_document_root)
+        }
+    }
+
     /// `Timeout`.
     pub(crate) fn timeout(self) -> Duration {
         Duration::from_micros(u64::try_from(self.fields().timeout).unwrap_or(0))

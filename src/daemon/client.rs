@@ -65,7 +65,7 @@ pub(crate) fn serve<'r>(
     }
     let options = ResponseOptions { spool_limit: group.response_spool_limit, client_timeout: group.front.client_timeout, ..options };
     if Counters::view(&group.counters).is_some_and(|counters| counters.state() == GroupState::Failed) {
-        return Err(group_failed(request, &group));
+        return Err(group_failed(request, &group.name));
     }
     let number = next_number();
     let (body, taken) = match RequestBody::take(request, number, group.body_spool_limit, &group.spares) {
@@ -96,10 +96,9 @@ fn status_of(code: i32) -> Status {
     u16::try_from(code).ok().filter(|code| (400..600).contains(code)).map_or(Status::BAD_REQUEST, Status::http)
 }
 
-fn group_failed(request: &Request<'_>, group: &Served) -> Refusal {
+fn group_failed(request: &Request<'_>, name: &str) -> Refusal {
     retry_after(request);
-    let what = format!("no worker of the daemon group '{}' can be started", group.name);
-    Refusal::new(&codes::GROUP_DOWN, Status::SERVICE_UNAVAILABLE, what)
+    Refusal::new(&codes::GROUP_DOWN, Status::SERVICE_UNAVAILABLE, format!("no worker of the daemon group '{name}' can be started"))
 }
 
 fn retry_after(request: &Request<'_>) {
@@ -111,6 +110,7 @@ fn find(request: &Request<'_>, name: &[u8]) -> Result<std::sync::Arc<Served>, Re
         let name = String::from_utf8_lossy(name);
         let (code, what) = match reason {
             Unusable::None => (&codes::NO_GROUPS, format!("there is no daemon group '{name}', nor any other")),
+            Unusable::NotStarted => return group_failed(request, &name),
             Unusable::Unknown => (&codes::NO_SUCH_GROUP, format!("there is no daemon group '{name}'")),
             Unusable::ElsewhereDefined => (&codes::GROUP_ELSEWHERE, format!("the daemon group '{name}' belongs to another virtual host")),
         };
@@ -119,11 +119,12 @@ fn find(request: &Request<'_>, name: &[u8]) -> Result<std::sync::Arc<Served>, Re
 }
 
 fn connect(request: &Request<'_>, group: &Served) -> Result<OwnedFd, Refusal> {
-    let failed = |code, error: Errno| {
+    let failed = |error: Errno| {
         retry_after(request);
+        let code = if error == Errno::EAGAIN { &codes::QUEUE_FULL } else { &codes::CONNECT };
         let what = match error {
             Errno::EAGAIN => format!("the queue of the daemon group '{}' is full: {} requests wait in it", group.name, group.backlog),
-            _ => format!("cannot hand the request to the daemon group '{}' at '{}': {error}", group.name, group.socket.display()),
+            _ => format!("the daemon group '{}' cannot be reached at '{}': {}", group.name, group.socket.display(), error.desc()),
         };
         Refusal::new(code, Status::SERVICE_UNAVAILABLE, what)
     };
@@ -131,10 +132,9 @@ fn connect(request: &Request<'_>, group: &Served) -> Result<OwnedFd, Refusal> {
         Ok(socket) => Ok(socket),
         Err(Errno::EAGAIN) if !group.refuses_when_full => {
             let patience = group.queue_timeout.map_or(group.front.connect_timeout, |limit| limit.min(group.front.connect_timeout));
-            socket::connected_within(&group.socket, patience).map_err(|error| failed(&codes::QUEUE_FULL, error))
+            socket::connected_within(&group.socket, patience).map_err(failed)
         }
-        Err(error @ Errno::EAGAIN) => Err(failed(&codes::QUEUE_FULL, error)),
-        Err(error) => Err(failed(&codes::CONNECT, error)),
+        Err(error) => Err(failed(error)),
     }
 }
 

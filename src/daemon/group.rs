@@ -103,9 +103,15 @@ static RETIRED: Mutex<Vec<Running>> = Mutex::new(Vec::new());
 /// The groups of this generation.
 static SERVED: RwLock<Vec<Arc<Served>>> = RwLock::new(Vec::new());
 
+/// Those of this generation that could not be started, by name.
+static NOT_STARTED: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
 /// The group of a name, if a request of `server` may use it.
 pub(super) fn find(name: &[u8], server: Server<'_>) -> Result<Arc<Served>, Unusable> {
     let served = SERVED.read();
+    if NOT_STARTED.read().iter().any(|group| group.as_bytes() == name) {
+        return Err(Unusable::NotStarted);
+    }
     if served.is_empty() {
         return Err(Unusable::None);
     }
@@ -122,6 +128,8 @@ pub(super) fn find(name: &[u8], server: Server<'_>) -> Result<Arc<Served>, Unusa
 pub(super) enum Unusable {
     /// There are no groups at all.
     None,
+    /// It could not be started when httpd was.
+    NotStarted,
     /// There is none of this name.
     Unknown,
     /// It belongs to another virtual host.
@@ -131,7 +139,7 @@ pub(super) enum Unusable {
 /// Why a group has no processes.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
-    #[error("its socket '{0}' cannot be made: {1}")]
+    #[error("its socket '{0}' cannot be made: {why}", why = .1.desc())]
     Socket(String, nix::Error),
     #[error("its counters cannot be made: {0}")]
     Counters(#[from] sys::memory::MemoryError),
@@ -141,7 +149,7 @@ enum StartError {
     Supervisor(#[from] sys::process::SpawnError),
     #[error("its supervisor cannot be told what to do: {0}")]
     Channel(#[from] sys::control::ChannelError),
-    #[error("no socket pair for its supervisor: {0}")]
+    #[error("no socket pair for its supervisor: {why}", why = .0.desc())]
     Pair(nix::Error),
     #[error("no random secret: {0}")]
     Secret(std::io::Error),
@@ -157,7 +165,7 @@ pub(crate) fn start_groups(pool: Pool<'_>, main: Server<'_>, global: &Global) {
     warn_of_another_module(main);
     ask_for_news(pool);
     retire(&mut running, &global.groups);
-    let mut served = Vec::new();
+    let (mut served, mut not_started) = (Vec::new(), Vec::new());
     for group in &global.groups {
         let defined_in = main.all().find(|server| group.servers.contains(&server.key())).unwrap_or(main);
         match start_group(&mut running, pool, main, global, group, defined_in) {
@@ -165,6 +173,7 @@ pub(crate) fn start_groups(pool: Pool<'_>, main: Server<'_>, global: &Global) {
             Err(error) => {
                 let what = format!("the daemon group '{}' of {} has no processes: {error}", group.name, group.place);
                 log::server(main, codes::GROUP_START.level, &codes::GROUP_START.line(what));
+                not_started.push(group.name.clone());
             }
         }
     }
@@ -174,6 +183,7 @@ pub(crate) fn start_groups(pool: Pool<'_>, main: Server<'_>, global: &Global) {
         }
     }
     *SERVED.write() = served;
+    *NOT_STARTED.write() = not_started;
 }
 
 /// When httpd drops this configuration, supervisors wait to hear of the next one: should it do without this module, nobody of ours
@@ -316,13 +326,13 @@ fn start_group(
 /// How much of a message the scripts may take that nothing leads to any more.
 const UNREACHED_LIMIT: usize = 32 << 10;
 
-/// The scripts that aliases and imports name, as the processes of the group see them. What handlers are set for is not known before a
-/// request comes.
+/// The scripts that aliases and imports name and the directories in which handlers find them, as the processes of the group see them.
 fn reached(main: Server<'_>, global: &Global, group: &Group) -> BTreeSet<Vec<u8>> {
     let inside = |path| group.options.chroot.as_deref().and_then(|root| below(root, path)).unwrap_or(path).to_vec();
     let aliases = main.all().flat_map(|server| server.options().aliases.iter().map(|alias| inside(alias.fixed())));
+    let documents = main.all().filter_map(|server| Some(inside(server.document_root()?)));
     let imports = group.imports(global).into_iter().map(|import| import.script.to_vec());
-    aliases.chain(imports).collect()
+    aliases.chain(documents).chain(imports).collect()
 }
 
 /// `body-spool-limit=` and `response-spool-limit=` where they are not given: 1 GiB.

@@ -142,7 +142,7 @@ codes! {
     INTERNAL = 340, Crit, "An internal error of ours has ended what was being done.", "please report this line";
     BODY_SPOOL = 341, Error, "A request body could not be kept in a temporary file.", "see whether the folder for temporary files is full";
     REFUSED = 342, Error, "A worker refused a connection of httpd's.", "the request can be sent again";
-    GROUP_DOWN = 343, Error, "A request is for a daemon group without workers.", "the reason stands further up in the error log, at WSGI0304";
+    GROUP_DOWN = 343, Error, "A request is for a daemon group without workers.", "the reason stands further up in the error log, at WSGI0304 or WSGI0345";
     SUPERVISOR_DIED = 344, Error, "The supervisor of a daemon group has ended without having been told to.", "another one is started";
     MODULE_REPLACED = 352, Warn, "The file of the module was replaced while httpd runs: a restart keeps the old one, its processes get the new files.",
         "stop httpd and start it";

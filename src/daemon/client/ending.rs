@@ -86,7 +86,7 @@ impl<'r> Conversation<'_, 'r> {
                 let what = format!("no worker of the daemon group '{}' was free within queue-timeout={limit}", group.name);
                 refuse(&codes::QUEUE_TIMEOUT, Status::GATEWAY_TIMEOUT, what, response, request)
             }
-            Ending::GroupFailed => Err(group_failed(request, group)),
+            Ending::GroupFailed => Err(group_failed(request, &group.name)),
             Ending::Aborted(Aborted::Refused) => {
                 let what = format!("a worker of the daemon group '{}' did not accept this httpd", group.name);
                 refuse(&codes::REFUSED, Status::BAD_GATEWAY, what, response, request)
