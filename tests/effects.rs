@@ -108,6 +108,7 @@ fn request_threads_have_the_stack_that_is_given() {
 #[test]
 fn limits_of_the_kernel_are_set() {
     assert_eq!(told_by_group("cpu", "cpu-time-limit=1234"), "1234");
+    assert_eq!(told_by_group("data", "memory-limit=2000000000"), "2000000000");
     assert_eq!(told_by_group("address_space", "virtual-memory-limit=3000000000"), "3000000000");
     assert_eq!(told_by_group("priority", "cpu-priority=5"), "5");
 }

@@ -1,5 +1,6 @@
 //! What an application's process must not have of httpd's, and httpd not of Python's.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -164,4 +165,42 @@ fn a_worker_has_no_descriptor_of_httpds() {
     let port = format!(":{:04X} 00000000:0000 0A", httpd.port());
     let inode = listening.lines().find(|line| line.contains(&port)).and_then(|line| line.split_whitespace().nth(9)).expect("httpd listens");
     assert!(!open.contains(&format!("socket:[{inode}]")), "the worker holds httpd's listening socket");
+}
+
+/// Says something to a Unix socket, and what became of it.
+const STRANGER: &str = "\
+import os, socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.settimeout(10)
+try:
+    client.connect(sys.argv[1].replace('@', '\\0', 1) if sys.argv[1].startswith('@') else sys.argv[1])
+    client.sendall(bytes(64))
+    print('heard', client.recv(100))
+except OSError as error:
+    print(type(error).__name__)
+";
+
+#[test]
+fn another_user_of_the_machine_cannot_talk_to_a_worker() {
+    only_ours!("daemon processes rely on the socket's mode and a secret");
+    if !is_root() {
+        return crate::harness::not_on_this_machine("only root can become another user");
+    }
+    let httpd = Httpd::new(Mode::Daemon).app("whoami.wsgi").expect_log("WSGI0034").start();
+    let worker = httpd.get("/").facts().number("pid");
+    let says = |address: &str| {
+        let output = Command::new("/usr/bin/python3").args(["-c", STRANGER, address]).current_dir("/").uid(65_534).output();
+        String::from_utf8(output.expect("python3 is there").stdout).expect("text")
+    };
+    let addresses = std::fs::read_to_string("/proc/net/unix").expect("/proc is mounted");
+    let own = addresses.split_whitespace().find(|word| word.starts_with("@mod_wsgi.") && word.ends_with(&format!(".{worker}")));
+    // Whoever likes may connect to an address that is no file.
+    let answer = says(own.expect("the worker listens"));
+    assert!(answer.starts_with("heard b''") || answer.starts_with("ConnectionReset") || answer.starts_with("BrokenPipe"), "{answer}");
+    let line = httpd.log().wait_for("WSGI0034");
+    assert!(line.contains("65534"), "{line}");
+    let sockets = std::fs::read_dir(httpd.root().join("run")).expect("it is there").flatten();
+    let socket = sockets.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|extension| extension == "sock"));
+    assert_eq!(says(&socket.expect("the group has one").display().to_string()), "PermissionError\n");
+    assert_eq!(httpd.get("/").status, 200);
 }

@@ -171,10 +171,12 @@ fn signals_to_a_process_are_told_or_end_it_in_order() {
     process(&pid).signal(Signal::SIGUSR1);
     httpd.log().wait_for("process_stopping graceful_signal");
     wait_for_another(&httpd, &pid);
-    let pid = httpd.get("/").text();
-    process(&pid).signal(Signal::SIGTERM);
-    httpd.log().wait_for("process_stopping shutdown_signal");
-    wait_for_another(&httpd, &pid);
+    for (count, signal) in [(1, Signal::SIGTERM), (2, Signal::SIGINT)] {
+        let pid = httpd.get("/").text();
+        process(&pid).signal(signal);
+        httpd.log().wait_for_count("process_stopping shutdown_signal", count);
+        wait_for_another(&httpd, &pid);
+    }
 }
 
 #[test]

@@ -32,6 +32,8 @@ fn queue_timeout_ends_the_wait_for_a_thread() {
     httpd.log().wait_for("WSGI0084");
     assert_eq!(client.response().status, 200, "who is being served is not concerned");
     only_ours!("a request learns that it has waited too long when a thread is free");
+    assert_eq!(httpd.get("/").status, 200);
+    assert_eq!(httpd.log().lines_with("WSGI0084").len(), 1, "nor is it said again by the thread that finds the request");
     assert!(took >= SECOND && took < 3 * SECOND / 2, "{took:?}");
 }
 

@@ -46,6 +46,7 @@ def application(environ, start_response):
         "groups": sorted(os.getgroups()),
         "stack": stack(),
         "cpu": resource.getrlimit(resource.RLIMIT_CPU)[0],
+        "data": resource.getrlimit(resource.RLIMIT_DATA)[0],
         "address_space": resource.getrlimit(resource.RLIMIT_AS)[0],
         "priority": os.getpriority(os.PRIO_PROCESS, 0),
     }
