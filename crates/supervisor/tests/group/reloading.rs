@@ -21,7 +21,8 @@ fn under_load(site: &Site, change: impl FnOnce()) -> Vec<Answer> {
             .map(|_| {
                 scope.spawn(|| {
                     let mut answers = Vec::new();
-                    while !done.load(Relaxed) {
+                    // A change may be over before this thread runs.
+                    while answers.is_empty() || !done.load(Relaxed) {
                         answers.push(request_at(&socket, &line).expect("no request is lost"));
                     }
                     answers
