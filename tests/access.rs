@@ -291,6 +291,38 @@ fn digest_authentication_asks_for_a_hash() {
 }
 
 #[test]
+fn what_is_not_there_to_be_asked_lets_nobody_in() {
+    let digest = BASIC.replace("Basic\n", "Digest\n").replace("AuthBasicProvider", "AuthDigestProvider");
+    let curl = |httpd: &Httpd| {
+        let url = format!("http://127.0.0.1:{}/", httpd.port());
+        let arguments = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--digest", "-u", "text:secret"];
+        let output = std::process::Command::new("curl").args(arguments).arg(url).output();
+        String::from_utf8(output.expect("curl can be run").stdout).expect("a number")
+    };
+    let without = digest.replace("WSGIAuthUserScript ${APPS}/access.wsgi\n", "");
+    let httpd = server(Mode::Embedded, &without).expect_log("WSGI0044").allow_log("AH0179").start();
+    assert_eq!(curl(&httpd), "500");
+    let empty = |config: &str| server(Mode::Embedded, &config.replace("access.wsgi", "empty.py")).file("apps/empty.py", "\n");
+    let httpd = empty(&digest).expect_log("WSGI0046").allow_log("AH0179").start();
+    assert_eq!(curl(&httpd), "500");
+    let httpd = empty(&groups("Require wsgi-group staff")).file("users", &user_file()).expect_log("WSGI0052").allow_log("AH01631").start();
+    assert_eq!(login(&httpd, "staff", "secret").status, 401);
+}
+
+#[test]
+fn names_of_groups_that_only_requests_have_are_taken_as_they_are() {
+    let text = "import mod_wsgi\ndef allow_access(environ, host):\n    \
+                print('IN', mod_wsgi.application_group, file=environ['wsgi.errors'])\n    return True\n";
+    for (written, name) in [("%{GLOBAL}", ""), ("%{HOST}", "localhost"), ("%{RESOURCE}", "%{RESOURCE}"), ("%{ENV:X}", "%{ENV:X}"), ("a", "a")] {
+        let config = format!("SetEnv X y\n<Location />\nWSGIAccessScript ${{APPS}}/where.py application-group={written}\n</Location>");
+        let httpd = server(Mode::Daemon, &config).file("apps/where.py", text).expect_log("IN ").start();
+        assert_eq!(httpd.get("/").status, 200);
+        let line = httpd.log().wait_for("IN ");
+        assert_eq!(line.rsplit_once("IN ").map(|(_, rest)| rest.trim()), Some(name), "{written}: {line}");
+    }
+}
+
+#[test]
 fn the_environ_of_an_access_script_is_its_own() {
     let httpd = server(Mode::Daemon, ACCESS).config("SetEnv NOT_FOR_SCRIPTS 1\nWSGIPassAuthorization On").expect_log("KEY").start();
     let request =

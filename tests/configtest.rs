@@ -58,6 +58,57 @@ const REFUSED: &[(&str, &str)] = &[
     ("WSGIPythonHashSeed soon", "WSGIPythonHashSeed must be \"random\" or an integer in range [0; 4294967295]"),
     ("WSGISwitchInterval 0", "WSGISwitchInterval must be a positive number of seconds."),
     ("WSGITrustedProxies not-an-address", "Unable to parse trusted proxy IP address/subnet"),
+    ("WSGITrustedProxies 10.0.0.0/99", "Unable to parse trusted proxy IP address/subnet of \"10.0.0.0/99\"."),
+    ("WSGIAcceptMutex spin", "Accept mutex lock mechanism 'spin' is invalid. Valid accept mutex mechanisms for this platform are: default, "),
+    ("WSGIImportScript", "Location of import script not supplied."),
+    ("WSGIImportScript /srv/app.wsgi speed=high", "Invalid option to WSGI import script definition."),
+    ("WSGIImportScript /srv/app.wsgi application-group=x process-group=", "Invalid name for WSGI process group."),
+    ("WSGIImportScript /srv/app.wsgi process-group=%{GLOBAL} application-group=", "Invalid name for WSGI application group."),
+    ("WSGIImportScript /srv/app.wsgi process-group=%{SERVER} application-group=x", "WSGI process group not yet configured."),
+    ("WSGIDispatchScript", "Location of dispatch script not supplied."),
+    ("WSGIDispatchScript /srv/a.py speed=high", "Invalid option to WSGI dispatch script definition."),
+    ("WSGIDispatchScript /srv/a.py application-group=", "Invalid name for WSGI application group."),
+    ("WSGIHandlerScript", "Name for handler script not supplied."),
+    ("WSGIHandlerScript name", "Location of handler script not supplied."),
+    ("WSGIHandlerScript name /srv/a.py speed=high", "Invalid option to WSGI handler script definition."),
+    ("WSGIHandlerScript name /srv/a.py callable-object=x", "Invalid option to WSGI handler script definition."),
+    ("WSGIHandlerScript name /srv/a.py process-group=", "Invalid name for WSGI process group."),
+    ("WSGIHandlerScript name /srv/a.py application-group=", "Invalid name for WSGI application group."),
+    ("WSGIHandlerScript name /srv/a.py pass-authorization=maybe", "Invalid value for authorization flag."),
+    ("<Location />\nWSGIAccessScript\n</Location>", "Location of access script not supplied."),
+    ("<Location />\nWSGIAccessScript /srv/a.py speed=high\n</Location>", "Invalid option to WSGI access script definition."),
+    ("<Location />\nWSGIAccessScript /srv/a.py application-group=\n</Location>", "Invalid name for WSGI application group."),
+    ("<Location />\nWSGIAuthUserScript\n</Location>", "Location of auth user script not supplied."),
+    ("<Location />\nWSGIAuthUserScript /srv/a.py speed=high\n</Location>", "Invalid option to WSGI auth user script definition."),
+    ("<Location />\nWSGIAuthGroupScript\n</Location>", "Location of auth group script not supplied."),
+    ("<Location />\nWSGIAuthGroupScript /srv/a.py speed=high\n</Location>", "Invalid option to WSGI auth group script definition."),
+    ("WSGIAccessScript /srv/a.py", "WSGIAccessScript not allowed here"),
+    ("<WSGIInterpreterOptions process-group=one\n</WSGIInterpreterOptions>", "<WSGIInterpreterOptions> directive missing closing '>'"),
+    ("<WSGIInterpreterOptions one>\n</WSGIInterpreterOptions>", "argument 'one' is not of the form key=value"),
+    ("<WSGIInterpreterOptions group=one>\n</WSGIInterpreterOptions>", "unknown selector 'group', expected process-group or application-group"),
+    (
+        "<WSGIInterpreterOptions process-group=one process-group=two>\n</WSGIInterpreterOptions>",
+        "<WSGIInterpreterOptions>: process-group given more than once",
+    ),
+    (
+        "<WSGIInterpreterOptions application-group=one application-group=two>\n</WSGIInterpreterOptions>",
+        "<WSGIInterpreterOptions>: application-group given more than once",
+    ),
+    ("<VirtualHost *>\n<WSGIInterpreterOptions>\n</WSGIInterpreterOptions>\n</VirtualHost>", "cannot occur within <VirtualHost> section"),
+    ("WSGITelemetryService", "WSGITelemetryService"),
+    ("WSGITelemetryService udp:127.0.0.1:1", "unix:/path"),
+    ("WSGITelemetryService unix:/run/t interval=0.1", "WSGITelemetryService interval must be at least 0.5 seconds"),
+    ("WSGITelemetryService unix:/run/t often", "WSGITelemetryService second argument must be 'interval=N'"),
+    ("WSGISlowRequests -1", "WSGISlowRequests threshold must be non-negative"),
+    ("WSGITelemetryOptions", "WSGITelemetryOptions: "),
+    ("WSGITelemetryOptions +", "WSGITelemetryOptions: bare '+' / '-' is not a flag"),
+    ("WSGITelemetryOptions +CaptureUserAgent CaptureUserAgent", "WSGITelemetryOptions: "),
+    ("WSGITelemetryOptions +All", "WSGITelemetryOptions: "),
+    ("WSGITelemetryOptions Some", "WSGITelemetryOptions: unknown flag 'Some'"),
+    // What mod_wsgi 6 has no more.
+    ("WSGILazyInitialization On", "WSGILazyInitialization"),
+    ("WSGINewRelicConfigFile /etc/a.ini", "WSGINewRelicConfigFile"),
+    ("WSGIDaemonProcess one proxy-buffer-size=8192", "Invalid option to WSGI daemon process definition."),
 ];
 
 /// Configurations that mod_wsgi takes for something else.
@@ -105,7 +156,8 @@ fn a_refusal_names_directive_file_and_line() {
     let mut wrong = Vec::new();
     for (config, _) in REFUSED.iter().chain(REFUSED_BY_OURS) {
         let answer = Httpd::bare().config(config).test();
-        let directive = config.split_whitespace().find(|word| word.starts_with("WSGI")).expect("each names one of our directives");
+        let directive = config.split_whitespace().map(|word| word.trim_start_matches('<').trim_end_matches('>'));
+        let directive = directive.into_iter().find(|word| word.starts_with("WSGI")).expect("each names one of our directives");
         // Either httpd says it, or we, of what is known only when all has been read.
         let names_place = answer.output.contains("httpd.conf:") || answer.output.contains("line ") && answer.output.contains("httpd.conf");
         if answer.is_ok || !answer.output.contains(directive) || !names_place {
