@@ -69,7 +69,7 @@ pythons: ## Get the Pythons that make matrix would lack: a free-threaded one, an
 	@scripts/pythons; ls -1 .build/roots/*/usr/bin/python3.1[0-9] 2>/dev/null || true
 
 .PHONY: matrix
-matrix: build ## Run the suite on each Python of this machine from 3.10 on (PYTHONS= names interpreters), with one and the same build
+matrix: build ## Run the suite on each Python of this machine from 3.10 on (PYTHONS= names interpreters), and on each MPM (MPMS=), with one and the same build
 	@scripts/packages run test
 	@CARGO=$(CARGO) TEST_THREADS=$(TEST_THREADS) scripts/matrix $(RELEASE)
 

@@ -56,6 +56,7 @@ mod slow;
 mod slow_clients;
 mod start_response;
 mod streams;
+mod surroundings;
 mod syscalls;
 mod threading;
 mod tidy;

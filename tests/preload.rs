@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Builder, Facts, Httpd, Load, Mode, Process, wait_until};
+use crate::harness::{Builder, Facts, Httpd, Load, Mode, Process, not_on_this_machine, python, wait_until};
 
 /// Says who loaded it, who serves it, and what a fork must not copy.
 const SCRIPT: &str = "\
@@ -129,5 +129,36 @@ fn forked_workers_have_the_groups_privileges_only() {
         assert_eq!((field("NoNewPrivs:"), field("Umask:")), ("1".to_owned(), "0027".to_owned()));
         let open = std::fs::read_dir(format!("/proc/{}/fd", facts.number("pid"))).expect("readable by root").count();
         assert!(open < 20, "{open} descriptors");
+    }
+}
+
+#[test]
+fn a_free_threaded_python_is_forked_with_its_lock_and_without() {
+    only_ours!("there is no preload=");
+    let Some(prefix) = python::free_threaded() else {
+        return not_on_this_machine("there is no free-threaded Python for which a host was built");
+    };
+    let script = SCRIPT.replace("'version': version,", "'version': version, 'lock': __import__('sys')._is_gil_enabled(),");
+    for (directive, lock) in [("WSGIFreeThreading Off", "True"), ("WSGIFreeThreading On", "False")] {
+        let mut httpd = preloading("processes=3 threads=4", &script)
+            .config(&format!("WSGIPythonHome {}\n{directive}", prefix.display()))
+            .start();
+        httpd.allow_log("SIGKILL");
+        let workers = everybody(&httpd, 3);
+        assert!(workers.iter().all(|facts| facts.get("lock") == lock), "{directive}");
+        let loaded_by: BTreeSet<_> = workers.iter().map(|facts| facts.number("loaded_by")).collect();
+        assert_eq!(loaded_by.len(), 1, "{directive}");
+        let load = Load::start(httpd.port(), 6, "/", |answer| answer.text().starts_with("version="));
+        load.wait_for(50);
+        httpd.folder().replace("apps/preloaded.wsgi", &script.replace("version = 1", "version = 2"));
+        assert!(wait_until(Duration::from_secs(10), || httpd.get("/").text().starts_with("version=2").then_some(())).is_some());
+        load.wait_for(50);
+        assert_eq!(load.stop().failures, Vec::<String>::new(), "{directive}");
+        let facts = httpd.get("/").facts();
+        Process::find(facts.number("pid")).expect("it has answered").signal(Signal::SIGKILL);
+        for facts in everybody(&httpd, 3) {
+            assert_eq!((facts.get("version"), facts.get("lock")), ("2", lock), "{directive}");
+        }
+        assert_eq!(httpd.log().lines_with("Loading WSGI script").len(), 2, "{directive}: forked again without an import");
     }
 }

@@ -53,15 +53,16 @@ why a process is replaced.
 
 The line says what happened this time: which file, group, process. This table says what the code means, and what to do.
 
-| Code | Level | What it means | What to do |
-|---|---|---|---|
+| Code | Level | What it means | What follows from it | What to do |
+|---|---|---|---|---|
 ";
     keep("docs/log-codes.md", |_| {
         let mut codes: Vec<_> = wire::codes::ALL.iter().collect();
         codes.sort_by_key(|code| code.number);
         codes.into_iter().fold(HEAD.to_owned(), |mut page, code| {
             let level = format!("{:?}", code.level).to_lowercase();
-            writeln!(page, "| {code} | {level} | {} | {} |", escape(code.meaning), escape(code.remedy)).expect("a String takes everything");
+            let [meaning, effect, advice] = [code.meaning, code.effect, code.advice].map(escape);
+            writeln!(page, "| {code} | {level} | {meaning} | {effect} | {advice} |").expect("a String takes everything");
             page
         })
     });

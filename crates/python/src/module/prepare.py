@@ -95,12 +95,18 @@ def extend_path(directories):
 
 def add_log_handler():
     """Make mod_wsgi.LogHandler when somebody asks for it, because not every application imports logging."""
+    making = threading.Lock()
 
     def __getattr__(name):
         if name != "LogHandler":
             raise AttributeError(f"module 'mod_wsgi' has no attribute {name!r}")
         import logging
 
+        with making:
+            # Threads that ask at the same time get the same class.
+            return vars(mod_wsgi).get(name) or make(logging)
+
+    def make(logging):
         class LogHandler(logging.Handler):
             """Writes log records to the error log of the request or the server, with their level."""
 
