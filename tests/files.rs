@@ -1,8 +1,12 @@
 //! `wsgi.file_wrapper`: regular files by their descriptor, everything else by reading.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Builder, Httpd, Mode, Request, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Builder, Httpd, Mode, Request, is_root, not_on_this_machine, wait_until};
 
 /// Content in which every place is told from every other.
 fn content(length: u32) -> String {
@@ -100,5 +104,49 @@ fn a_file_without_close_is_not_closed() {
     for mode in Mode::ALL {
         let httpd = wrapping(mode, "type('F', (), {'read': lambda s, n, l=[b'ab', b'c', b'']: l.pop(0)})()").start();
         assert_eq!(httpd.get("/").text(), "abc", "{mode:?}");
+    }
+}
+
+/// How often httpd's processes call sendfile(2) while a file is asked for.
+fn calls_of_sendfile(httpd: &Httpd) -> usize {
+    let file = httpd.root().join("strace.log");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", "trace=sendfile", "-o"]).arg(&file).stdin(Stdio::null()).stderr(Stdio::null());
+    let pids: Vec<i32> = httpd.processes().iter().map(|process| process.pid).collect();
+    for pid in &pids {
+        command.args(["-p", &pid.to_string()]);
+    }
+    let mut strace = command.spawn().expect("'make' installs strace");
+    let is_traced = |pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+        !status.is_ok_and(|status| status.contains("TracerPid:\t0\n"))
+    };
+    assert!(wait_until(Duration::from_secs(10), || pids.iter().all(is_traced).then_some(())).is_some(), "strace does not attach");
+    assert_eq!(httpd.get("/whole").status, 200);
+    kill(Pid::from_raw(i32::try_from(strace.id()).expect("small")), Signal::SIGINT).expect("our own child");
+    strace.wait().expect("our own child");
+    std::fs::read_to_string(&file).expect("strace has written it").lines().filter(|line| line.contains("sendfile(")).count()
+}
+
+#[test]
+fn the_kernel_sends_files_where_it_may() {
+    if !is_root() {
+        return not_on_this_machine("system calls are seen by root only");
+    }
+    let data = content(3_000_000);
+    for mode in Mode::ALL {
+        for (directive, is_used) in [("On", true), ("Off", false)] {
+            let httpd = Httpd::new(mode)
+                .app("file.wsgi")
+                .file("apps/data.bin", &data)
+                .config(&format!("WSGIEnableSendfile {directive}"))
+                .start();
+            // The script is loaded before anybody is watched.
+            assert_eq!(httpd.get("/whole").text(), data);
+            let calls = calls_of_sendfile(&httpd);
+            if mode == Mode::Embedded || !differs!("WSGIEnableSendfile has no effect in daemon mode") {
+                assert_eq!(calls > 0, is_used, "{mode:?} {directive}: {calls}");
+            }
+        }
     }
 }

@@ -7,6 +7,9 @@ use crate::harness::{Builder, Client, Httpd, Mode, Mpm, Request, python, usual_m
 /// How many clients ask side by side: more than a group has threads.
 const CLIENTS: usize = 8;
 
+/// A server whose Python has no lock.
+const WITHOUT: &str = "without a lock";
+
 /// A server on the usual Python, and one that runs without the lock of another.
 fn servers(mode: Mode) -> Vec<(&'static str, Builder)> {
     let server = || {
@@ -25,7 +28,7 @@ fn servers(mode: Mode) -> Vec<(&'static str, Builder)> {
     let mut servers = vec![("as usual", server())];
     let is_free_threaded = |python| python::version(python).is_some_and(|version| version.ends_with('t'));
     if let Some(prefix) = python::free_threaded().filter(|_| !python::chosen().is_some_and(is_free_threaded)) {
-        servers.push(("without a lock", server().config(&format!("WSGIPythonHome {}\nWSGIFreeThreading On", prefix.display()))));
+        servers.push((WITHOUT, server().config(&format!("WSGIPythonHome {}\nWSGIFreeThreading On", prefix.display()))));
     }
     servers
 }
@@ -93,6 +96,7 @@ fn what_threads_do_at_once_is_counted_once() {
                 assert_eq!(counts.get(event), of_main.to_string(), "{mode:?} {name} {event}");
             }
             assert_eq!(counts.get("metered"), requests.to_string(), "{mode:?} {name}");
+            assert!(name != WITHOUT || counts.get("locked") == "False", "{mode:?} {name}");
         }
     }
 }

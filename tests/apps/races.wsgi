@@ -2,6 +2,7 @@
 
 import io
 import logging
+import sys
 import threading
 
 import mod_wsgi
@@ -81,8 +82,9 @@ def problems(environ, start_response):
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/counts":
         count("metered", metered()[0])
+        locked = getattr(sys, "_is_gil_enabled", lambda: True)()
         start_response("200 OK", [])
-        return [f"{name}={value}\n".encode() for name, value in counts.items()]
+        return [f"{name}={value}\n".encode() for name, value in {**counts, "locked": locked}.items()]
     wrong = problems(environ, start_response)
     # Each block comes from a generator, so that other threads get between.
     return (f"{text}\n".encode() for text in [f"version {VERSION}", *wrong])

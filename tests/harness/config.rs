@@ -278,7 +278,8 @@ impl Builder {
         text.push_str(&format!("LoadModule wsgi_module {}\n", module.display()));
         text.push_str("LogFormat \"%h %t \\\"%r\\\" %>s %B\" plain\nCustomLog access.log plain\nTypesConfig /dev/null\n");
         text.push_str(match self.mpm {
-            Mpm::Prefork => "StartServers 2\nMinSpareServers 1\nMaxSpareServers 4\nMaxRequestWorkers 60\nServerLimit 60\n",
+            // One process, and as many more as there are connections: the next one within a second.
+            Mpm::Prefork => "StartServers 1\nMinSpareServers 1\nMaxSpareServers 10\nMaxRequestWorkers 60\nServerLimit 60\n",
             Mpm::Event | Mpm::Worker => {
                 "StartServers 1\nServerLimit 4\nThreadsPerChild 25\nMinSpareThreads 1\nMaxSpareThreads 100\nMaxRequestWorkers 100\n"
             }

@@ -204,10 +204,11 @@ impl Httpd {
     fn complaints(&mut self) -> Vec<String> {
         let mut complaints = Vec::new();
         if !self.is_stopped {
-            // httpd looks after its children once a second.
-            let mut zombies = Vec::new();
+            // httpd looks after its children once a second, and may let others end meanwhile.
+            let mut zombies = self.family.zombies();
             wait_until(Duration::from_secs(3), || {
-                zombies = self.family.zombies();
+                let now = self.family.zombies();
+                zombies.retain(|zombie| now.iter().any(|other| other.pid == zombie.pid));
                 zombies.is_empty().then_some(())
             });
             complaints.extend(zombies.into_iter().map(|zombie| format!("zombie: {zombie:?}")));
