@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use crate::examples::cookie;
-use crate::harness::python::venv;
+use crate::harness::python::{is_free_threaded, venv};
 use crate::harness::{Builder, Client, Httpd, Mode, Request};
 
-/// The virtual environment that has all of them.
+/// The virtual environment that has all of them, but for Mercurial where its modules in C cannot be built.
 pub(crate) fn home() -> PathBuf {
     let requirements = include_str!("frameworks/requirements.txt");
-    let packages: Vec<&str> = requirements.lines().filter(|line| !line.starts_with('#')).collect();
+    let packages: Vec<&str> = requirements.lines().filter(|line| !line.starts_with('#') && !(is_free_threaded() && line.starts_with("mercurial"))).collect();
     venv("frameworks", &packages)
 }
 

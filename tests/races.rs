@@ -26,8 +26,7 @@ fn servers(mode: Mode) -> Vec<(&'static str, Builder)> {
             .allow_log("logged ")
     };
     let mut servers = vec![("as usual", server())];
-    let is_free_threaded = |python| python::version(python).is_some_and(|version| version.ends_with('t'));
-    if let Some(prefix) = python::free_threaded().filter(|_| !python::chosen().is_some_and(is_free_threaded)) {
+    if let Some(prefix) = python::free_threaded().filter(|_| !python::is_free_threaded()) {
         servers.push((WITHOUT, server().config(&format!("WSGIPythonHome {}\nWSGIFreeThreading On", prefix.display()))));
     }
     servers

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::frameworks::{home, server};
-use crate::harness::{Folder, Mode, Request, python};
+use crate::harness::{Folder, Mode, Request, not_on_this_machine, python};
 
 /// Three megabytes without a pattern.
 fn noise() -> Vec<u8> {
@@ -52,6 +52,9 @@ fn git() {
 
 #[test]
 fn mercurial() {
+    if python::is_free_threaded() {
+        return not_on_this_machine("Mercurial's modules in C cannot be built for a free-threaded Python");
+    }
     // Server and client are one package.
     let hg = home().join("bin/hg");
     for mode in Mode::ALL {

@@ -28,6 +28,11 @@ pub(crate) fn chosen() -> Option<&'static Path> {
     chosen.as_deref()
 }
 
+/// Whether the usual interpreter is a free-threaded one, for which not everything on PyPI has been built, nor can be.
+pub(crate) fn is_free_threaded() -> bool {
+    version(usual()).is_some_and(|version| version.ends_with('t'))
+}
+
 /// Whether the whole suite runs without the lock of a free-threaded Python: ends a test that is about the lock, or about what only
 /// Python with its lock can tell.
 pub(crate) fn runs_without_lock() -> bool {
