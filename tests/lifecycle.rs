@@ -1,10 +1,11 @@
 //! Life and death of processes under load: killed workers, restarts of httpd, an httpd that is killed itself.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Httpd, Load, Mode, Mpm, Process, Request, wait_until, wsgi_module};
+use crate::harness::{Httpd, Load, Mode, Mpm, Process, Request, python, wait_until, wsgi_module};
 
 fn is_hello(answer: &crate::harness::Response) -> bool {
     answer.text() == "Hello World!\n"
@@ -59,7 +60,18 @@ fn a_killed_worker_is_replaced_within_a_tenth_of_a_second_and_its_import() {
         })
         .collect();
     let best = times.iter().min().expect("five");
-    assert!(*best >= IMPORT && *best <= IMPORT + Duration::from_millis(100), "{times:?}");
+    let limit = IMPORT + Duration::from_millis(100).max(3 * start_of_python());
+    assert!(*best >= IMPORT && *best <= limit, "{times:?}, at most {limit:?}");
+}
+
+/// How long Python takes to start by itself, at best: much, where it was built without optimisation or the machine is busy.
+fn start_of_python() -> Duration {
+    let start = |_| {
+        let began = Instant::now();
+        python::run(Command::new(python::usual()).args(["-I", "-c", "pass"]));
+        began.elapsed()
+    };
+    (0..3).map(start).min().expect("three")
 }
 
 #[test]

@@ -1,11 +1,14 @@
 """Answers of 2 MiB, more than sockets keep, made in each way there is; what has been done with them; and bodies that are read."""
 
+import atexit
 import tempfile
 import time
 
 CONTENT = b"".join(b"%015d\n" % number for number in range(2 << 16))
 BLOCK = 64 * 1024
 file = tempfile.NamedTemporaryFile()
+# Whoever leaves it open to the end of Python is told so in the log.
+atexit.register(file.close)
 file.write(CONTENT)
 file.flush()
 ended = []

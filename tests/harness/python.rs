@@ -11,7 +11,7 @@ use super::place;
 const DEFAULT: &str = "/usr/bin/python3";
 
 /// The interpreter that everything runs on unless a test says otherwise: `WSGI_TEST_PYTHON` names another one (`make matrix`).
-fn usual() -> &'static Path {
+pub(crate) fn usual() -> &'static Path {
     static USUAL: OnceLock<PathBuf> = OnceLock::new();
     USUAL.get_or_init(|| chosen().map_or_else(|| DEFAULT.into(), Path::to_owned))
 }
