@@ -180,7 +180,10 @@ fn pyramid() {
 #[test]
 fn httpbin() {
     for mode in Mode::ALL {
-        let httpd = server(mode).app("with_httpbin.wsgi").config("WSGIPassAuthorization On").allow_log("flasgger is not installed").start();
+        // It imports brotlicffi, which a free-threaded Python lets into the main interpreter only.
+        let group = if is_free_threaded() { "WSGIApplicationGroup %{GLOBAL}" } else { "" };
+        let builder = server(mode).app("with_httpbin.wsgi").config("WSGIPassAuthorization On").config(group);
+        let httpd = builder.allow_log("flasgger is not installed").start();
         let has = |request: &Request, status: u16, text: &str| {
             let answer = httpd.ask(request);
             assert!(answer.status == status && answer.text().contains(text), "{request:?}: {} {}", answer.status, answer.text());
