@@ -1,6 +1,6 @@
 //! Access control by scripts: hosts, users by Basic and Digest authentication, groups. Whatever goes wrong denies.
 
-use crate::harness::{Builder, Httpd, Mode, Mpm, Request, Response};
+use crate::harness::{Builder, Httpd, Mode, Mpm, Request, Response, python};
 
 /// A server with everything that authentication needs, and the script.
 fn server(mode: Mode, config: &str) -> Builder {
@@ -456,14 +456,14 @@ fn nobody_gets_in_where_python_cannot_be_started() {
     only_ours!("a Python home that is none makes httpd's children crash in a loop, and requests hang");
     let config = format!("WSGIPythonHome ${{ROOT}}/htdocs\n{ACCESS}\n{}", BASIC.replace("<Location />", "<Location /users>"));
     let httpd = server(Mode::Daemon, &config)
-        .daemon_options("threads=2 python-home=/usr")
+        .daemon_options(&format!("threads=2 python-home={}", python::usual().display()))
         .expect_log("WSGI0001")
         .expect_log("WSGI0054")
         .expect_log("WSGI0057")
         .start();
     assert_eq!(httpd.get("/?true").status, 403);
     let httpd = server(Mode::Daemon, &format!("WSGIPythonHome ${{ROOT}}/htdocs\n{BASIC}"))
-        .daemon_options("threads=2 python-home=/usr")
+        .daemon_options(&format!("threads=2 python-home={}", python::usual().display()))
         .expect_log("WSGI0001")
         .expect_log("WSGI0042")
         .start();

@@ -127,10 +127,11 @@ fn what_express_writes_serves_unchanged() {
     }
 }
 
-/// mod_wsgi's own command, beside its module.
+/// mod_wsgi's own command, beside its module, if it can be run: in another Debian the checkout's has no Python.
 fn express() -> Option<PathBuf> {
     let module = reference()?;
-    module.ancestors().map(|folder| folder.join("bin/mod_wsgi-express")).find(|command| command.exists())
+    let runs = |command: &PathBuf| Command::new(command).arg("module-location").output().is_ok_and(|output| output.status.success());
+    module.ancestors().map(|folder| folder.join("bin/mod_wsgi-express")).find(runs)
 }
 
 /// A server with the configuration that express writes for an application, but for the lines that say who serves: user and module are the suite's.

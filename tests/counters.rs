@@ -38,7 +38,7 @@ fn ask_and_leave(httpd: &Httpd, target: &str) -> Client {
 #[test]
 fn requests_are_counted_by_phase_and_status() {
     only_ours!("there are no shared counters");
-    let httpd = Httpd::new(Mode::Daemon).daemon_options("processes=1 threads=2").app("metrics.wsgi").start();
+    let httpd = Httpd::new(Mode::Daemon).daemon_options("processes=1 threads=2").app("metrics.wsgi").for_clients(12).start();
     let words = counters(&httpd);
     let ready = wait_for(&words, |group| group.workers.iter().any(|worker| worker.free == 2));
     assert_eq!((ready.state, ready.starts, ready.workers.len()), (GroupState::Serving, 1, 1), "{ready:?}");

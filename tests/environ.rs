@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::harness::{Client, Httpd, Mode, Mpm, Request, Response};
+use crate::harness::{Client, Httpd, Mode, Mpm, Request, Response, usual_mpm};
 
 /// The environ that `environ.wsgi` shows: for each key the type and Python's notation of the value.
 struct Environ(BTreeMap<String, (String, String)>);
@@ -69,7 +69,7 @@ fn keys_of_a_plain_request() {
             ("wsgi.url_scheme", "'http'"),
             ("wsgi.run_once", "False"),
             ("wsgi.input_terminated", "True"),
-            ("wsgi.multithread", "True"),
+            ("wsgi.multithread", if mode == Mode::Embedded && usual_mpm() == Mpm::Prefork { "False" } else { "True" }),
             ("mod_wsgi.version", "(6, 1, 1)"),
             ("mod_wsgi.callable_object", "'application'"),
             ("mod_wsgi.request_handler", "'wsgi-script'"),

@@ -185,6 +185,13 @@ impl Builder {
         self
     }
 
+    /// Lets so many clients connect at the same time: prefork needs a process for each of them, and otherwise makes one a second.
+    #[must_use]
+    pub(crate) fn for_clients(self, count: usize) -> Self {
+        let is_prefork = self.mpm == Mpm::Prefork;
+        if is_prefork { self.config(&format!("StartServers {count}\nMaxSpareServers {count}")) } else { self }
+    }
+
     /// Sets `LogLevel`.
     #[must_use]
     pub(crate) fn log_level(mut self, level: &'static str) -> Self {
