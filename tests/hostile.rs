@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Builder, Httpd, Request, Response};
+use crate::harness::{Builder, Httpd, Request, Response, python};
 
 /// A group of hostile workers at `/bad`, and one like any other at `/good`. One httpd child, so that it is the one that would suffer.
 fn site() -> Builder {
-    let worker = include_str!("apps/hostile_worker.py");
+    // The program names its interpreter by itself, which another Debian has under another name.
+    let worker = include_str!("apps/hostile_worker.py").replacen("/usr/bin/python3", &python::usual().display().to_string(), 1);
     let builder = Httpd::bare()
         .with_app("hello.wsgi")
-        .program("worker", worker)
+        .program("worker", &worker)
         .config("StartServers 1\nServerLimit 1\nThreadsPerChild 10\nMaxRequestWorkers 10\nMinSpareThreads 1\nMaxSpareThreads 10")
         .config("WSGIDaemonProcess bad threads=5 python-home=${ROOT}/worker socket-timeout=2 response-spool-limit=1000000")
         .config("WSGIDaemonProcess good threads=2")

@@ -82,3 +82,21 @@ fn a_script_outside_of_the_root_directory_is_not_served() {
         .start();
     assert_eq!(httpd.get("/").status, 502);
 }
+
+#[test]
+fn who_cannot_become_what_the_group_is_to_be_says_at_which_step() {
+    if !is_root() {
+        return not_on_this_machine("only root can change the root directory");
+    }
+    only_ours!("a group that cannot be started lets requests wait until socket-timeout");
+    let httpd = Httpd::new(Mode::Daemon)
+        .daemon_options("threads=1 chroot=${ROOT}/nowhere")
+        .app("hello.wsgi")
+        .expect_log("WSGI0003")
+        .allow_log("WSGI0081")
+        .allow_log("WSGI0343")
+        .start();
+    let line = httpd.log().wait_for("WSGI0003");
+    assert!(line.contains("/nowhere'") && line.contains("; check 'chroot='"), "{line}");
+    assert!(httpd.get("/").status >= 500);
+}

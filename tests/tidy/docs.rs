@@ -69,6 +69,22 @@ The line says what happened this time: which file, group, process. This table sa
 }
 
 #[test]
+fn each_log_code_is_written_by_somebody() {
+    let registry = super::files("crates/wire/src/codes.rs").pop().expect("it is there").1;
+    let names = registry.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(" = ")).map(|(name, _)| name);
+    let names: Vec<&str> = names.filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_')).collect();
+    assert_eq!(names.len(), wire::codes::ALL.len(), "{names:?}");
+    let code: String = super::files(".rs")
+        .into_iter()
+        .filter(|(path, _)| path.components().any(|part| part.as_os_str() == "src") && !path.ends_with("codes.rs"))
+        .map(|(_, text)| text)
+        .collect();
+    let is_unused = |name: &&str| !code.contains(&format!("codes::{name}"));
+    let unused: Vec<String> = names.into_iter().filter(is_unused).map(str::to_owned).collect();
+    super::expect_none(&unused);
+}
+
+#[test]
 fn each_known_difference_is_documented() {
     const HEAD: &str = "\
 # What mod_wsgi 6.1.1 does differently

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sys::identity::{self, Account, IdentityError};
 use sys::nix::sys::stat::{Mode, umask};
 use sys::nix::unistd::{chdir, getuid, setsid};
-use wire::codes;
+use wire::codes::{self, Code};
 use wire::log::Level;
 use wire::settings::Identity;
 
@@ -21,6 +21,17 @@ pub(crate) struct Place {
     directory: PathBuf,
     umask: Mode,
     warned_of_home: Cell<bool>,
+}
+
+/// The code of a failure to become the group's user.
+pub(crate) fn code(error: &IdentityError) -> Code {
+    match error {
+        IdentityError::Chroot(..) => codes::CHROOT,
+        IdentityError::Gid(..) => codes::GROUP_ID,
+        IdentityError::Groups(..) => codes::GROUPS,
+        IdentityError::NoGroups(..) => codes::GROUPS_OF_USER,
+        IdentityError::Uid(..) => codes::USER_ID,
+    }
 }
 
 impl Place {

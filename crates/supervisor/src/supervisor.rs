@@ -8,7 +8,7 @@ use crate::edition::Edition;
 use crate::group::{Action, Event, Group, Memory, Rules, Sight, WorkerId};
 use crate::lifecycle::Order;
 use crate::observe::{self, OutOfMemory};
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::template::Template;
 use crate::watch::{self, Watch};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -49,7 +49,7 @@ pub(crate) fn run(given: Given) -> ExitCode {
     // Before chroot, where there may be no /dev.
     let null = File::open("/dev/null");
     speak_to(&edition);
-    let place = Place::take(&edition).map_err(|error| error.to_string());
+    let place = Place::take(&edition).map_err(|error| place::code(&error).line(error));
     let started = place.and_then(|place| {
         let system = |what: &str, reason: &dyn std::fmt::Display| {
             codes::SUPERVISOR.line(format_args!("the supervisor of group '{}' cannot {what}: {reason}", edition.settings.name))

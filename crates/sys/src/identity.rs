@@ -6,23 +6,23 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use wire::settings::Identity;
 
-/// Which step failed; the codes are mod_wsgi's of the same meaning.
+/// Which step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// chroot(2).
-    #[error("WSGI0003: cannot change the root directory to '{1}': {0}; check 'chroot='")]
+    #[error("cannot change the root directory to '{1}': {0}")]
     Chroot(nix::Error, PathBuf),
     /// setgid(2).
-    #[error("WSGI0004: cannot set the group id to {1}: {0}")]
+    #[error("cannot set the group id to {1}: {0}")]
     Gid(nix::Error, u32),
     /// setgroups(2).
-    #[error("WSGI0005: cannot set the supplementary groups: {0}")]
+    #[error("cannot set the supplementary groups: {0}")]
     Groups(nix::Error),
     /// getgrouplist(3).
-    #[error("WSGI0006: cannot find the groups of uid {1}: {0}; add the user to the system or give 'supplementary-groups='")]
+    #[error("cannot find the groups of uid {1}: {0}")]
     NoGroups(nix::Error, u32),
     /// setuid(2).
-    #[error("WSGI0007: cannot set the user id to {1}: {0}")]
+    #[error("cannot set the user id to {1}: {0}")]
     Uid(nix::Error, u32),
 }
 
