@@ -313,7 +313,9 @@ fn what_is_not_there_to_be_asked_lets_nobody_in() {
 fn names_of_groups_that_only_requests_have_are_taken_as_they_are() {
     let text = "import mod_wsgi\ndef allow_access(environ, host):\n    \
                 print('IN', mod_wsgi.application_group, file=environ['wsgi.errors'])\n    return True\n";
-    for (written, name) in [("%{GLOBAL}", ""), ("%{HOST}", "localhost"), ("%{RESOURCE}", "%{RESOURCE}"), ("%{ENV:X}", "%{ENV:X}"), ("a", "a")] {
+    for (written, name) in
+        [("%{GLOBAL}", ""), ("%{HOST}", "localhost"), ("%{RESOURCE}", "%{RESOURCE}"), ("%{ENV:X}", "%{ENV:X}"), ("a", "a")]
+    {
         let config = format!("SetEnv X y\n<Location />\nWSGIAccessScript ${{APPS}}/where.py application-group={written}\n</Location>");
         let httpd = server(Mode::Daemon, &config).file("apps/where.py", text).expect_log("IN ").start();
         assert_eq!(httpd.get("/").status, 200);

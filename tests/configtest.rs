@@ -59,7 +59,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("WSGISwitchInterval 0", "WSGISwitchInterval must be a positive number of seconds."),
     ("WSGITrustedProxies not-an-address", "Unable to parse trusted proxy IP address/subnet"),
     ("WSGITrustedProxies 10.0.0.0/99", "Unable to parse trusted proxy IP address/subnet of \"10.0.0.0/99\"."),
-    ("WSGIAcceptMutex spin", "Accept mutex lock mechanism 'spin' is invalid. Valid accept mutex mechanisms for this platform are: default, "),
+    (
+        "WSGIAcceptMutex spin",
+        "Accept mutex lock mechanism 'spin' is invalid. Valid accept mutex mechanisms for this platform are: default, ",
+    ),
     ("WSGIImportScript", "Location of import script not supplied."),
     ("WSGIImportScript /srv/app.wsgi speed=high", "Invalid option to WSGI import script definition."),
     ("WSGIImportScript /srv/app.wsgi application-group=x process-group=", "Invalid name for WSGI process group."),
@@ -85,7 +88,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("WSGIAccessScript /srv/a.py", "WSGIAccessScript not allowed here"),
     ("<WSGIInterpreterOptions process-group=one\n</WSGIInterpreterOptions>", "<WSGIInterpreterOptions> directive missing closing '>'"),
     ("<WSGIInterpreterOptions one>\n</WSGIInterpreterOptions>", "argument 'one' is not of the form key=value"),
-    ("<WSGIInterpreterOptions group=one>\n</WSGIInterpreterOptions>", "unknown selector 'group', expected process-group or application-group"),
+    (
+        "<WSGIInterpreterOptions group=one>\n</WSGIInterpreterOptions>",
+        "unknown selector 'group', expected process-group or application-group",
+    ),
     (
         "<WSGIInterpreterOptions process-group=one process-group=two>\n</WSGIInterpreterOptions>",
         "<WSGIInterpreterOptions>: process-group given more than once",

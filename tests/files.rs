@@ -136,11 +136,8 @@ fn the_kernel_sends_files_where_it_may() {
     let data = content(3_000_000);
     for mode in Mode::ALL {
         for (directive, is_used) in [("On", true), ("Off", false)] {
-            let httpd = Httpd::new(mode)
-                .app("file.wsgi")
-                .file("apps/data.bin", &data)
-                .config(&format!("WSGIEnableSendfile {directive}"))
-                .start();
+            let httpd =
+                Httpd::new(mode).app("file.wsgi").file("apps/data.bin", &data).config(&format!("WSGIEnableSendfile {directive}")).start();
             // The script is loaded before anybody is watched.
             assert_eq!(httpd.get("/whole").text(), data);
             let calls = calls_of_sendfile(&httpd);

@@ -9,7 +9,8 @@ use crate::harness::{Builder, Client, Httpd, Mode, Request};
 /// The virtual environment that has all of them, but for Mercurial where its modules in C cannot be built.
 pub(crate) fn home() -> PathBuf {
     let requirements = include_str!("frameworks/requirements.txt");
-    let packages: Vec<&str> = requirements.lines().filter(|line| !line.starts_with('#') && !(is_free_threaded() && line.starts_with("mercurial"))).collect();
+    let is_left_out = |line: &str| line.starts_with('#') || is_free_threaded() && line.starts_with("mercurial");
+    let packages: Vec<&str> = requirements.lines().filter(|line| !is_left_out(line)).collect();
     venv("frameworks", &packages)
 }
 

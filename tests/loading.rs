@@ -20,7 +20,11 @@ fn group(mode: Mode) -> &'static str {
 }
 
 fn server(mode: Mode) -> Builder {
-    Httpd::new(mode).daemon_options("processes=1 threads=2").file("apps/one.wsgi", SCRIPT).file("apps/two.wsgi", SCRIPT).allow_log("executed ")
+    Httpd::new(mode)
+        .daemon_options("processes=1 threads=2")
+        .file("apps/one.wsgi", SCRIPT)
+        .file("apps/two.wsgi", SCRIPT)
+        .allow_log("executed ")
 }
 
 /// Waits until the log has the lines, which is so before a request: nobody has sent one that leads to a script.
@@ -38,12 +42,17 @@ fn scripts_are_imported_in_their_order_before_the_first_request() {
             .config("WSGIDaemonProcess other processes=1 threads=1")
             .config(&format!("WSGIImportScript ${{APPS}}/two.wsgi process-group={group} application-group=named"))
             .config(&format!("WSGIScriptAlias /one ${{APPS}}/one.wsgi process-group={group} application-group=%{{GLOBAL}}"))
-            .config(&format!("WSGIScriptAlias /two ${{APPS}}/two.wsgi process-group={group}\n<Location /two>\nWSGIApplicationGroup named\n</Location>"))
+            .config(&format!(
+                "WSGIScriptAlias /two ${{APPS}}/two.wsgi process-group={group}\n<Location /two>\nWSGIApplicationGroup named\n</Location>"
+            ))
             .start();
         let lines = executed(&httpd, 2);
         // httpd may have more than one child by now, each of which has executed both.
         assert_eq!(lines[..2], [format!("two.wsgi in {name} 'named'"), format!("one.wsgi in {name} ''")], "{mode:?}");
-        assert!(lines.iter().all(|line| line.ends_with(&format!("in {name} 'named'")) || line.ends_with(&format!("in {name} ''"))), "{lines:?}");
+        assert!(
+            lines.iter().all(|line| line.ends_with(&format!("in {name} 'named'")) || line.ends_with(&format!("in {name} ''"))),
+            "{lines:?}"
+        );
         let executed_before = lines.len();
         // It is the module that requests find.
         assert_eq!(httpd.get("/two").text(), "True 1 named", "{mode:?}");

@@ -19,10 +19,8 @@ fn the_innermost_context_counts() {
             // One virtual host for each number of contexts that speak.
             let speak = |at: usize, letter: char| if depth >= at { format!("WSGICallableObject {letter}") } else { String::new() };
             let htaccess = if depth >= 3 { "WSGICallableObject d\n" } else { "" };
-            server
-                .file(&format!("apps/{letter}/letters.wsgi"), LETTERS)
-                .file(&format!("apps/{letter}/.htaccess"), htaccess)
-                .config(&format!(
+            server.file(&format!("apps/{letter}/letters.wsgi"), LETTERS).file(&format!("apps/{letter}/.htaccess"), htaccess).config(
+                &format!(
                     "<VirtualHost *>\nServerName {letter}.example\nWSGIScriptAlias / ${{APPS}}/{letter}/letters.wsgi\n{}\n\
                      <Directory ${{APPS}}/{letter}>\nAllowOverride FileInfo\n{}\n<Files letters.wsgi>\n{}\n</Files>\n</Directory>\n\
                      <Location />\n{}\n</Location>\n</VirtualHost>",
@@ -30,7 +28,8 @@ fn the_innermost_context_counts() {
                     speak(2, 'c'),
                     speak(4, 'e'),
                     speak(5, 'f'),
-                ))
+                ),
+            )
         });
         let httpd = server.config("WSGICallableObject a").start();
         for (place, letter) in PLACES.iter().zip('a'..='f') {
@@ -104,7 +103,8 @@ fn a_callable_is_expanded_in_the_directive_only() {
 
 #[test]
 fn handler_scripts_add_up_by_their_names() {
-    let script = |text: &str| format!("def handle_request(environ, start_response):\n    start_response('200 OK', [])\n    return [b\"{text}\"]\n");
+    let script =
+        |text: &str| format!("def handle_request(environ, start_response):\n    start_response('200 OK', [])\n    return [b\"{text}\"]\n");
     for mode in Mode::ALL {
         let httpd = Httpd::new(mode)
             .file("apps/one.py", &script("server's one"))

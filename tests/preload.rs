@@ -140,9 +140,8 @@ fn a_free_threaded_python_is_forked_with_its_lock_and_without() {
     };
     let script = SCRIPT.replace("'version': version,", "'version': version, 'lock': __import__('sys')._is_gil_enabled(),");
     for (directive, lock) in [("WSGIFreeThreading Off", "True"), ("WSGIFreeThreading On", "False")] {
-        let mut httpd = preloading("processes=3 threads=4", &script)
-            .config(&format!("WSGIPythonHome {}\n{directive}", prefix.display()))
-            .start();
+        let mut httpd =
+            preloading("processes=3 threads=4", &script).config(&format!("WSGIPythonHome {}\n{directive}", prefix.display())).start();
         httpd.allow_log("SIGKILL");
         let workers = everybody(&httpd, 3);
         assert!(workers.iter().all(|facts| facts.get("lock") == lock), "{directive}");

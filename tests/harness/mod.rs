@@ -22,8 +22,7 @@ pub(crate) use facts::Facts;
 pub(crate) use httpd::Httpd;
 pub(crate) use load::Load;
 pub(crate) use machine::{
-    UnderTest, built, free_threaded_hosts, is_root, not_on_this_machine, reference, server_ids, under_test, usual_mpm,
-    wsgi_module,
+    UnderTest, built, free_threaded_hosts, is_root, not_on_this_machine, reference, server_ids, under_test, usual_mpm, wsgi_module,
 };
 pub(crate) use place::{Folder, free_port, wait_until};
 pub(crate) use processes::Process;
