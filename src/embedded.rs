@@ -63,7 +63,10 @@ pub(crate) fn start() -> bool {
 /// Ends the host in order, at the end of the child.
 pub(crate) fn stop() {
     let host = HOST.lock().replace(Host::Failed);
-    if let Some(Host::Running(Running { end, thread, .. })) = host {
+    if let Some(Host::Running(Running { table, end, thread })) = host {
+        // With prefork the thread that ends a child is the one that has served: Python's end would wait for it, as it waits here.
+        // SAFETY: the table is the host's, and its library is never unloaded.
+        unsafe { (table.leave)() };
         drop(end);
         // A panic in it has been logged.
         let _ended = thread.join();

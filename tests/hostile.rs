@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Builder, Httpd, Request, Response, python};
+use crate::harness::{Builder, Httpd, Mpm, Request, Response, python, usual_mpm};
 
-/// A group of hostile workers at `/bad`, and one like any other at `/good`. One httpd child, so that it is the one that would suffer.
+/// A group of hostile workers at `/bad`, and one like any other at `/good`. One httpd child, so that it is the one that would suffer: with
+/// prefork it could serve one connection at a time, so this is tried with threads only.
 fn site() -> Builder {
     // The program names its interpreter by itself, which another Debian has under another name.
     let worker = include_str!("apps/hostile_worker.py").replacen("/usr/bin/python3", &python::usual().display().to_string(), 1);
@@ -15,6 +16,7 @@ fn site() -> Builder {
         .config("WSGIDaemonProcess bad threads=5 python-home=${ROOT}/worker socket-timeout=2 response-spool-limit=1000000")
         .config("WSGIDaemonProcess good threads=2")
         .config("WSGIScriptAlias /bad ${APPS}/hello.wsgi process-group=bad\nWSGIScriptAlias /good ${APPS}/hello.wsgi process-group=good");
+    let builder = if usual_mpm() == Mpm::Prefork { builder.mpm(Mpm::Event) } else { builder };
     // What the supervisor does not understand, it says.
     ["AH02430", "WSGI0302", "WSGI0308", "WSGI0119", "WSGI0145", "WSGI0146", "WSGI0148", "WSGI0120", "WSGI0359"]
         .into_iter()

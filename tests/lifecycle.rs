@@ -124,7 +124,7 @@ fn twenty_graceful_restarts_under_load_lose_nothing() {
 fn a_graceful_restart_does_not_leave_httpd_without_children_for_a_second() {
     only_ours!("when the old children take longer to end than httpd to read its configuration, nobody accepts connections for a second");
     for mode in Mode::ALL {
-        let httpd = Httpd::new(mode).app("hello.wsgi").start();
+        let httpd = Httpd::new(mode).app("hello.wsgi").for_clients(6).start();
         let mut pauses: Vec<Duration> = (0..4)
             .map(|_| {
                 let load = Load::start(httpd.port(), 4, "/", is_hello);
@@ -337,4 +337,24 @@ fn a_group_that_is_taken_away_finishes_what_it_has_begun() {
     let gone = wait_until(Duration::from_secs(10), || httpd.workers("one").is_empty().then_some(()));
     assert!(gone.is_some(), "the old group is still there: {:#?}", httpd.processes());
     assert_eq!(httpd.get("/?0").status, 200);
+}
+
+#[test]
+fn each_interpreter_ends_in_order_on_every_mpm() {
+    let script = "import atexit, sys\natexit.register(lambda: print('atexit was called', file=sys.stderr))\n\
+                  def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'x']\n";
+    for mpm in Mpm::ALL {
+        let builder = Httpd::new(Mode::Embedded).mpm(mpm).file("apps/end.wsgi", script).log_level("warn wsgi:info");
+        let mut httpd = (0..4)
+            .fold(builder, |builder, number| builder.config(&format!("WSGIScriptAlias /{number} ${{APPS}}/end.wsgi")))
+            .allow_log("atexit was called")
+            .start();
+        (0..4).for_each(|number| assert_eq!(httpd.get(&format!("/{number}")).text(), "x", "{mpm:?}"));
+        let began = Instant::now();
+        httpd.stop();
+        // What holds up one interpreter does so for two seconds.
+        assert!(began.elapsed() < Duration::from_secs(2), "{mpm:?}: {:?}\n{}", began.elapsed(), httpd.log().tail());
+        assert!(httpd.log().lines_with("atexit was called").len() >= 4, "{mpm:?}");
+        assert_eq!(httpd.log().lines_with("is left to the end of the process"), Vec::<String>::new(), "{mpm:?}");
+    }
 }

@@ -30,7 +30,7 @@ static SERVER: OnceLock<&'static ServerTable> = OnceLock::new();
 
 static HOST: OnceLock<&'static Host> = OnceLock::new();
 
-static HOST_TABLE: HostTable = HostTable { version: TABLE_VERSION, size: size_of::<HostTable>() as u32, start, serve, check, stop };
+static HOST_TABLE: HostTable = HostTable { version: TABLE_VERSION, size: size_of::<HostTable>() as u32, start, serve, check, leave, stop };
 
 /// Exchanges tables with mod_wsgi.so; null when the server's is of another version.
 ///
@@ -134,6 +134,10 @@ unsafe extern "C" fn check(request: RequestPointer, question: *const u8, length:
         // SAFETY: the request is valid until we return, and the octets are read before the call does.
         unsafe { (server.answer)(request, answer.as_ptr(), answer.len()) };
     });
+}
+
+unsafe extern "C" fn leave() {
+    guard((), crate::python::release_idle_thread);
 }
 
 unsafe extern "C" fn stop() {

@@ -26,4 +26,4 @@ pub(crate) use error::{Exception, Report};
 pub(crate) use interpreter::{Gil, Interpreter, InterpreterError};
 pub(crate) use interrupt::ThreadIdent;
 pub(crate) use object::Object;
-pub(crate) use thread::{Attached, GilWaits, attach, release_this_thread};
+pub(crate) use thread::{Attached, GilWaits, attach, release_idle_thread, release_this_thread};

@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_int, c_void};
 
 /// The version of both tables.
-pub const TABLE_VERSION: u32 = 3;
+pub const TABLE_VERSION: u32 = 4;
 
 /// The host's exported symbol, an [`Entry`].
 pub const ENTRY: &std::ffi::CStr = c"mod_wsgi_host";
@@ -65,6 +65,8 @@ pub struct HostTable {
     /// Asks a script, by an encoded [`crate::access::Question`]. The answer comes through [`ServerTable::answer`] before this returns;
     /// that none came is a failure.
     pub check: unsafe extern "C" fn(request: RequestPointer, question: *const u8, length: usize),
+    /// Gives back what the calling thread has of Python, before it waits for [`HostTable::stop`] to end on another thread.
+    pub leave: unsafe extern "C" fn(),
     /// Ends Python in order; nothing else is called afterwards.
     pub stop: unsafe extern "C" fn(),
 }

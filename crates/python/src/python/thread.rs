@@ -122,6 +122,7 @@ pub(super) fn with_state<R>(line: &Line, state: NonNull<ffi::PyThreadState>, wor
             THREAD.with(|thread| {
                 thread.attached.set(self.previous);
                 thread.left.set(Some(Instant::now()));
+                thread.depth.set(thread.depth.get() - 1);
             });
             // SAFETY: our state is current until here. The previous one belongs to an outer `with_state` of this thread.
             unsafe {
@@ -132,7 +133,10 @@ pub(super) fn with_state<R>(line: &Line, state: NonNull<ffi::PyThreadState>, wor
             }
         }
     }
-    let previous = THREAD.with(|thread| thread.attached.replace(state.as_ptr()));
+    let previous = THREAD.with(|thread| {
+        thread.depth.set(thread.depth.get() + 1);
+        thread.attached.replace(state.as_ptr())
+    });
     // SAFETY: a previous state was made current by an outer `with_state` of this thread; `state` is a live one of this thread.
     unsafe {
         if !previous.is_null() {
@@ -204,11 +208,19 @@ pub(crate) fn release_this_thread() {
     }
 }
 
+/// The same for a thread that goes on, unless it is in the midst of something in Python: a signal may have interrupted it there.
+pub(crate) fn release_idle_thread() {
+    if THREAD.with(|thread| thread.depth.get()) == 0 {
+        release_this_thread();
+    }
+}
+
 thread_local! {
     static THREAD: Thread = const { Thread {
         attached: Cell::new(ptr::null_mut()),
         waits: Cell::new(GilWaits { count: 0, nanos: 0 }),
         left: Cell::new(None),
+        depth: Cell::new(0),
         states: RefCell::new(Vec::new()),
     } };
 }
@@ -220,6 +232,8 @@ struct Thread {
     waits: Cell<GilWaits>,
     /// When it was inside last.
     left: Cell<Option<Instant>>,
+    /// How many calls of [`with_state`] have not returned, of which one may be detached.
+    depth: Cell<u32>,
     states: RefCell<Vec<Cached>>,
 }
 
