@@ -49,7 +49,7 @@ fn a_slow_request_is_told_with_its_phases() {
 fn what_waits_in_the_queue_says_so() {
     only_ours!("WSGISlowRequests goes to a telemetry service, not to the log");
     let builder = Httpd::new(Mode::Daemon).daemon_options("threads=1").app("metrics.wsgi");
-    let httpd = builder.config("WSGISlowRequests 1.2").expect_log("WSGI0351").start();
+    let httpd = builder.config("WSGISlowRequests 1.2").expect_log("WSGI0351").for_clients(4).start();
     httpd.get("/");
     let mut clients = [httpd.connect(), httpd.connect()];
     for client in &mut clients {

@@ -16,7 +16,7 @@ fn server() -> Builder {
         Mpm::Prefork => "",
     };
     let server = Httpd::new(Mode::Daemon).daemon_options("processes=1 threads=1").app("slow_clients.wsgi");
-    server.config(&format!("SendBufferSize 10000\n{threads}"))
+    server.config(&format!("SendBufferSize 10000\n{threads}")).for_clients(32)
 }
 
 /// What has been answered in full by the application, by paths.

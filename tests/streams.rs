@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Builder, Httpd, Mode};
+use crate::harness::{Builder, Httpd, Mode, Mpm, not_on_this_machine, usual_mpm};
 
 /// How long the application waits between two events.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -37,6 +37,15 @@ fn runs(code: &str) -> String {
     format!("X-Code: {}", code.bytes().map(escape).collect::<String>())
 }
 
+/// Whether httpd has no HTTP/2 here: it needs threads.
+fn without_streams() -> bool {
+    let without = usual_mpm() == Mpm::Prefork;
+    if without {
+        not_on_this_machine("mod_http2 does not work with prefork");
+    }
+    without
+}
+
 /// What curl writes of these URLs: bodies, and the lines that `--write-out` asks for.
 fn curl(arguments: &[&str], body: &[u8]) -> String {
     let mut child = Command::new("curl")
@@ -52,6 +61,9 @@ fn curl(arguments: &[&str], body: &[u8]) -> String {
 
 #[test]
 fn events_arrive_one_by_one_over_tls_and_http_2() {
+    if without_streams() {
+        return;
+    }
     for mode in Mode::ALL {
         let (builder, ways) = site(mode, "events.wsgi");
         let _httpd = builder.start();
@@ -63,6 +75,9 @@ fn events_arrive_one_by_one_over_tls_and_http_2() {
 
 #[test]
 fn streams_of_one_connection_run_side_by_side() {
+    if without_streams() {
+        return;
+    }
     for mode in Mode::ALL {
         let (builder, ways) = site(mode, "probe.wsgi");
         let _httpd = builder.start();
@@ -94,6 +109,9 @@ result = [('%s from %s\\n' % (environ['QUERY_STRING'], environ['REMOTE_PORT'])).
 
 #[test]
 fn an_answer_that_is_cut_short_resets_its_stream() {
+    if without_streams() {
+        return;
+    }
     only_ours!("an answer that is cut short looks complete in HTTP/2, and a HEAD is reset now and then");
     for mode in Mode::ALL {
         let (builder, ways) = site(mode, "probe.wsgi");

@@ -39,6 +39,11 @@ pub(crate) enum Mode {
 impl Mode {
     /// Both of them: a test claims each mode unless it says why not.
     pub(crate) const ALL: [Self; 2] = [Self::Embedded, Self::Daemon];
+
+    /// Those in which two connections meet the same process of the application: with prefork each has a child of httpd to itself.
+    pub(crate) fn with_one_process() -> &'static [Self] {
+        if usual_mpm() == Mpm::Prefork { &[Self::Daemon] } else { &[Self::Embedded, Self::Daemon] }
+    }
 }
 
 /// httpd's way of handling connections.
