@@ -36,7 +36,8 @@ fn home() -> PathBuf {
     let packages = [
         "--only-binary=:all:",
         "numpy==2.2.6; python_version < '3.11'",
-        "numpy==2.4.6; python_version >= '3.11'",
+        "numpy==2.4.6; python_version >= '3.11' and python_version < '3.15'",
+        "numpy==2.5.5; python_version >= '3.15'",
         "lxml==6.1.3",
         "cryptography==50.0.2",
         "pydantic==2.14.3",

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use crate::examples::cookie;
-use crate::harness::python::{is_free_threaded, venv};
+use crate::harness::python::{has_mercurial, is_free_threaded, venv};
 use crate::harness::{Builder, Client, Httpd, Mode, Request};
 
-/// The virtual environment that has all of them, but for Mercurial where its modules in C cannot be built.
+/// The virtual environment that has all of them, but for Mercurial where that would have to be compiled.
 pub(crate) fn home() -> PathBuf {
     let requirements = include_str!("frameworks/requirements.txt");
-    let is_left_out = |line: &str| line.starts_with('#') || is_free_threaded() && line.starts_with("mercurial");
+    let is_left_out = |line: &str| line.starts_with('#') || !has_mercurial() && line.starts_with("mercurial");
     let packages: Vec<&str> = requirements.lines().filter(|line| !is_left_out(line)).collect();
     venv("frameworks", &packages)
 }

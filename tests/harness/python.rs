@@ -33,6 +33,12 @@ pub(crate) fn is_free_threaded() -> bool {
     version(usual()).is_some_and(|version| version.ends_with('t'))
 }
 
+/// Whether Mercurial is on PyPI for the usual interpreter without a compiler.
+pub(crate) fn has_mercurial() -> bool {
+    let minor = version(usual()).and_then(|version| version.strip_prefix("3.")?.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor < 15)
+}
+
 /// Whether the whole suite runs without the lock of a free-threaded Python: ends a test that is about the lock, or about what only
 /// Python with its lock can tell.
 pub(crate) fn runs_without_lock() -> bool {
