@@ -140,7 +140,10 @@ fn work(
     log::set_level(group.log_level);
     // exec has made us dumpable again, and the secret is in our memory.
     sys::process::set_not_dumpable();
-    sys::memory::share_heaps(std::thread::available_parallelism().map_or(1, usize::from));
+    if !settings.makes_template {
+        // Threads of a copy would take what is free in the heap of the original, and so need a page of their own each time.
+        sys::memory::share_heaps(std::thread::available_parallelism().map_or(1, usize::from));
+    }
     be_named(group);
     become_local(group);
     let signs = Arc::new(watch::Signs::new(&group.timeouts));

@@ -23,12 +23,12 @@ def load(path):
 
         if not os.path.exists(path):
             raise ImportError("it was not built for this Python: make build FREE_THREADED=" + sys.executable)
-    from importlib.machinery import ExtensionFileLoader
-    from importlib.util import module_from_spec, spec_from_file_location
+    # importlib.util would bring more modules along, which each worker would keep: a fifth of a MiB.
+    from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
     name = "mod_wsgi_python"
     loader = ExtensionFileLoader(name, path)
-    module = module_from_spec(spec_from_file_location(name, path, loader=loader))
+    module = loader.create_module(ModuleSpec(name, loader, origin=path))
     loader.exec_module(module)
     sys.modules[name] = module
     return module.run
