@@ -11,7 +11,6 @@ use crate::apache::status::Status;
 use crate::request::Refusal;
 use crate::response::{Response, ResponseOptions};
 use parking_lot::Mutex;
-use std::cell::LazyCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -202,17 +201,11 @@ struct Served<'r> {
     answered: bool,
 }
 
-thread_local! {
-    /// A thread of httpd's that executes applications is scheduled as a worker's is, from the first on.
-    static BATCHED: LazyCell<()> = const { LazyCell::new(sys::schedule::batch) };
-}
-
 /// Serves a request in this process.
 pub(crate) fn serve(request: &mut Request<'_>, head: &RequestHead<'_>, options: ResponseOptions) -> Result<Status, Refusal> {
     let table = running().ok_or_else(|| {
         Refusal::new(&codes::PYTHON_NOT_RUNNING, Status::INTERNAL_SERVER_ERROR, "Python does not run in this httpd child")
     })?;
-    BATCHED.with(|batched| **batched);
     let head = head.encode_onto(Vec::with_capacity(4096));
     let (response, input) = (Response::new(request, options), request.brigade());
     response.begun_by(Times { pid: crate::server::pid(), begun: sys::clock::epoch_micros() });

@@ -14,6 +14,7 @@ use crate::paths::split_path;
 use crate::response::ResponseOptions;
 use crate::slow::{self, Timeline};
 use crate::{auth, daemon, embedded, environ};
+use std::cell::LazyCell;
 use std::rc::Rc;
 use wire::access::{Answer, Ask, Question};
 use wire::codes::{self, Code};
@@ -28,6 +29,12 @@ const SCRIPT_TYPE: &[u8] = b"application/x-httpd-wsgi";
 /// The note that says which alias of the server mapped the request. Of all that a module can leave with a request, only notes go along
 /// when httpd puts a sub-request in its place, as mod_dir and mod_negotiation do.
 const ALIAS: &std::ffi::CStr = c"wsgi-alias";
+
+thread_local! {
+    /// A thread of httpd's that serves applications is scheduled as a worker's is, from the first request on: in embedded mode it executes
+    /// them, and in daemon mode each block of a worker's answer would have it take the processor from that worker.
+    static BATCHED: LazyCell<()> = const { LazyCell::new(sys::schedule::batch) };
+}
 
 /// Why a request is not served.
 pub(crate) struct Refusal {
@@ -101,6 +108,7 @@ fn serve<'r>(
     handler_script: Option<&'r HandlerScript>,
     timeline: Option<Rc<Timeline>>,
 ) -> Result<Status, Refusal> {
+    BATCHED.with(|batched| **batched);
     environ::remove_ambiguous_headers(request);
     if handler_script.is_none() {
         check_script(request)?;

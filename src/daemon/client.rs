@@ -26,7 +26,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use sys::clock::{epoch_micros, monotonic_micros};
 use sys::nix::errno::Errno;
-use sys::schedule::Meanwhile;
 use sys::socket;
 use wire::codes;
 use wire::counters::{Counters, GroupState};
@@ -188,9 +187,6 @@ struct Conversation<'g, 'r> {
     has_client_socket: bool,
     /// Whether the client's end is closed, which is reported for ever.
     client_hung_up: bool,
-    /// How often something was to go out before the end, and what that has led to.
-    flushes: u32,
-    yields_to_worker: Option<Meanwhile>,
 }
 
 impl<'g, 'r> Conversation<'g, 'r> {
@@ -229,8 +225,6 @@ impl<'g, 'r> Conversation<'g, 'r> {
             refused: None,
             has_client_socket: false,
             client_hung_up: false,
-            flushes: 0,
-            yields_to_worker: None,
         }
     }
 

@@ -13,7 +13,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use sys::nix::errno::Errno;
 use sys::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sys::schedule;
 use sys::socket;
 use wire::counters::{Counters, GroupState};
 use wire::frame::Kind;
@@ -24,10 +23,6 @@ const DESCRIPTORS: usize = 16;
 
 /// How often a waiting request looks whether it waits in vain.
 const TICK: Duration = Duration::from_millis(500);
-
-/// From so many flushes on an answer is a stream: this thread then no longer interrupts the worker that wakes it, after each block, on the
-/// same processor.
-const STREAM: u32 = 8;
 
 /// How often a client without a socket of its own (HTTP/2) is asked for more of its body.
 const STREAM_TICK: Duration = Duration::from_millis(10);
@@ -49,9 +44,6 @@ impl<'r> Conversation<'_, 'r> {
                     }
                     if self.incoming.is_flood(|| self.since.elapsed()) {
                         return Ending::Flood;
-                    }
-                    if self.flushes >= STREAM && self.yields_to_worker.is_none() {
-                        self.yields_to_worker = Some(schedule::batch_meanwhile());
                     }
                     continue;
                 }
@@ -144,14 +136,8 @@ impl<'r> Conversation<'_, 'r> {
                     }
                     _ => return Some(Ending::Garbage(ProtocolError::Order(Kind::ResponseHead))),
                 },
-                Part::Body(octets, flush) => {
-                    self.flushes += u32::from(flush);
-                    self.response.write(request, octets, flush)
-                }
-                Part::Flush => {
-                    self.flushes += 1;
-                    self.response.flush(request)
-                }
+                Part::Body(octets, flush) => self.response.write(request, octets, flush),
+                Part::Flush => self.response.flush(request),
                 Part::File(range) => match self.files.pop_front().filter(|file| holds(file, range.offset + range.length)) {
                     Some(file) => self.response.write_file(request, file, range.offset, range.length),
                     None => return Some(Ending::Garbage(ProtocolError::Order(Kind::ResponseFile))),
