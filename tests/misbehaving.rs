@@ -52,6 +52,9 @@ fn a_process_that_closes_all_its_descriptors_is_named_and_replaced() {
     wait_for_another(&httpd, &pid);
     let gone = || Process::find(pid.parse().expect("a number")).is_none_or(|process| !process.is_running()).then_some(());
     assert!(wait_until(Duration::from_secs(10), gone).is_some(), "process {pid} goes on without descriptors\n{}", httpd.log().tail());
+    // The request was executed, though nothing says so: another process must not get it as well.
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(httpd.log().lines_with("WSGI0302").len(), 1, "{}", httpd.log().tail());
 }
 
 #[test]

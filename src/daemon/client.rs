@@ -14,6 +14,7 @@ use super::body::{BodyError, RequestBody, Spool, Taken};
 use super::connections::Kept;
 use super::group::{self, Served, Unusable};
 use super::incoming::Incoming;
+use super::loss::has_ended;
 use super::{owner, root};
 use crate::apache::request::Request;
 use crate::apache::status::Status;
@@ -234,7 +235,10 @@ impl<'g, 'r> Conversation<'g, 'r> {
         // A worker may send on what comes to it alone; what streams could not be sent once more.
         let direct = counters.filter(|_| !self.body.is_streaming()).and_then(|counters| self.group.connections.take(&counters));
         self.route = Some(match direct {
-            Some(kept) => Route::Direct(kept),
+            Some(kept) => {
+                self.worker = Some(kept.pid);
+                Route::Direct(kept)
+            }
             None => self.enter_queue(request)?,
         });
         let mut ending = self.converse(request);
@@ -248,6 +252,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
             self.sent = 0;
             self.file_sent = false;
             self.deaf = false;
+            self.worker = None;
             self.route = Some(self.enter_queue(request)?);
             ending = self.converse(request);
         }
@@ -270,7 +275,7 @@ impl<'g, 'r> Conversation<'g, 'r> {
         match ending {
             Ending::Closing => true,
             // A worker says in the counters what it executes before it does; one that ended without that has not read the request.
-            Ending::Dead => matches!(self.route, Some(Route::Direct(_))) && self.is_in_queue(),
+            Ending::Dead => matches!(&self.route, Some(Route::Direct(kept)) if self.is_in_queue() && has_ended(self.group, kept.pid)),
             _ => false,
         }
     }

@@ -37,7 +37,8 @@ pub(super) struct Connections {
 /// A connection, and whose it is.
 pub(super) struct Kept {
     slot: u32,
-    pid: u32,
+    /// The worker's process.
+    pub(super) pid: u32,
     /// The connection.
     pub(super) socket: OwnedFd,
 }

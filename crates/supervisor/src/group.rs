@@ -209,7 +209,7 @@ impl Group {
                 self.newest = Some((edition, rules));
                 self.begin(Trigger::Settings, now);
             }
-            Event::Unreached(paths) => self.scripts.forget(&paths),
+            Event::Unreached(paths) => self.scripts.forget(paths),
             Event::Renew => self.begin(Trigger::Asked, now),
             Event::Stop => self.end(lifecycle::Event::Stop(StopReason::ShutdownSignal), now),
             Event::Retire => self.retiring = self.retiring.or(Some(now)),
@@ -326,6 +326,11 @@ impl Group {
     }
 
     fn hear(&mut self, worker: WorkerId, message: FromWorker, now: Instant) {
+        if let FromWorker::Loaded { import, .. } = &message
+            && self.is_past(worker, &import.script)
+        {
+            return self.need_not_load(worker, import);
+        }
         let Some(member) = self.members.get_mut(&worker) else { return };
         let title = title(member);
         match message {

@@ -36,6 +36,12 @@ impl Group {
         self.need_not_load(worker, import);
     }
 
+    /// Whether a worker with former settings speaks of a script to which the newest do not lead any more: its word has come late.
+    pub(super) fn is_past(&self, worker: WorkerId, script: &Octets) -> bool {
+        let member = self.members.get(&worker).zip(self.newest);
+        member.is_some_and(|(member, (newest, _))| member.generation.edition < newest) && self.scripts.is_unreached(script)
+    }
+
     /// A worker is waited for no longer on account of this script.
     pub(super) fn need_not_load(&mut self, worker: WorkerId, import: &Import) {
         if let Some(member) = self.members.get_mut(&worker) {

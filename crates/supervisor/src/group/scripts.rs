@@ -20,6 +20,8 @@ pub(super) struct Scripts {
     watched: BTreeSet<Octets>,
     tried: BTreeMap<Octets, i64>,
     failed: BTreeSet<Octets>,
+    /// What the newest settings do not lead to any more.
+    unreached: Vec<Octets>,
 }
 
 impl Scripts {
@@ -36,17 +38,18 @@ impl Scripts {
     }
 
     /// Forgets what is one of these paths, or beneath one that is a directory: nobody is led there any more.
-    pub(super) fn forget(&mut self, unreached: &[Octets]) {
-        let leads_to = |path: &[u8], script: &[u8]| {
-            let rest = script.strip_prefix(path);
-            rest.is_some_and(|rest| rest.is_empty() || path.ends_with(b"/") || rest.starts_with(b"/"))
-        };
-        // What follows a script in an alias is handed to it.
-        let is_reached = |script: &[u8]| !unreached.iter().any(|path| leads_to(path, script) || leads_to(script, path));
+    pub(super) fn forget(&mut self, unreached: Vec<Octets>) {
+        self.unreached = unreached;
+        let is_reached = |script: &Octets| !leads_to_any(&self.unreached, script);
         self.known.retain(|import| is_reached(&import.script));
-        self.watched.retain(|script| is_reached(script));
+        self.watched.retain(is_reached);
         self.tried.retain(|script, _| is_reached(script));
-        self.failed.retain(|script| is_reached(script));
+        self.failed.retain(is_reached);
+    }
+
+    /// Whether the newest settings have ceased to lead to a script.
+    pub(super) fn is_unreached(&self, script: &Octets) -> bool {
+        leads_to_any(&self.unreached, script)
     }
 
     /// Whether a script is reloaded when it changes.
@@ -96,6 +99,16 @@ impl Scripts {
     }
 }
 
+/// Whether a script is one of these paths, or beneath one.
+fn leads_to_any(paths: &[Octets], script: &[u8]) -> bool {
+    let leads_to = |path: &[u8], script: &[u8]| {
+        let rest = script.strip_prefix(path);
+        rest.is_some_and(|rest| rest.is_empty() || path.ends_with(b"/") || rest.starts_with(b"/"))
+    };
+    // What follows a script in an alias is handed to it.
+    paths.iter().any(|path| leads_to(path, script) || leads_to(script, path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +137,7 @@ mod tests {
             scripts.watch(&import(path, "").script);
         }
         let unreached = ["/srv/v1/app", "/sites", "/with/path"].map(|path| import(path, "").script);
-        scripts.forget(&unreached);
+        scripts.forget(unreached.to_vec());
         let left = ["/srv/v1/app.wsgi", "/srv/v2/app", "/sitess/b"].map(|path| import(path, ""));
         assert_eq!(scripts.preload(), left);
         assert!(scripts.is_watched(&left[0].script) && !scripts.is_watched(&import("/with", "").script));

@@ -201,3 +201,21 @@ fn if_the_last_old_worker_dies_a_broken_script_may_answer_for_itself() {
     play.exits(WorkerId(1), Cause::Signal(9));
     assert_eq!(play.starts(), [(WorkerId(3), false)]);
 }
+
+#[test]
+fn late_word_of_what_former_settings_led_to_is_not_heard() {
+    let mut play = Play::serving(1);
+    play.on(Event::Unreached(vec![import().script]));
+    play.configure(1);
+    let next = play.started();
+    // Sent before the worker could know of the new settings.
+    play.load(WorkerId(1), 1);
+    play.ready(next[0]);
+    let loads = play.take(|action| matches!(action, Action::Load { .. }).then_some(()));
+    assert_eq!(loads.len(), 0);
+    // Who has the new settings is believed: something leads there that the settings do not name.
+    play.load(next[0], 1);
+    play.exits(next[0], Cause::Signal(9));
+    let preloads = play.take(|action| if let Action::Start(start) = action { Some(start.preload.clone()) } else { None });
+    assert_eq!(preloads, [vec![import()]]);
+}
