@@ -40,6 +40,10 @@ class Fault:
         return 20 + self.amount(module, is_full) * self.pace
 
 
+#: Seconds from one touch to the next, at least.
+PAUSE = 0.25
+
+
 def touches(server, count, minutes=None):
     """Touches the script; waits until a new process answers, which is the time that an edit takes to be seen.
 
@@ -62,7 +66,8 @@ def touches(server, count, minutes=None):
         if fresh:
             waits.append(time.monotonic() - began)
         unseen += not fresh
-        time.sleep(0.05)
+        # Whoever is faster is not to be touched more often: each touch starts interpreters, which take their share of the processors.
+        time.sleep(max(0.05, began + PAUSE - time.monotonic()))
     seen = f"new code after {1000 * statistics.median(waits):.0f} ms (at most {1000 * max(waits):.0f})" if waits else "never seen"
     # Those of the generation before have ended.
     time.sleep(1)
@@ -168,7 +173,7 @@ def killed_with_children(server, old):
 LIMIT = "memory-limit=300000000"
 
 FAULTS = [
-    Fault("touch the script", touches, 50, 1000, theirs=50, pace=0.25),
+    Fault("touch the script", touches, 50, 1000, theirs=50, pace=PAUSE),
     Fault("graceful restart", restarts(signal.SIGUSR1, 0.4), 20, 200, theirs=50, pace=0.4),
     Fault("restart", restarts(signal.SIGHUP, 1.0), 5, 50, theirs=20, plain=True),
     Fault("kill -9 a worker", kills(lambda server: server.workers(), 0.3), 10, 60, theirs=20),
