@@ -107,8 +107,9 @@ fn nothing_is_left_of_a_script_that_cannot_be_loaded_again() {
 
 #[test]
 fn many_first_requests_load_a_script_once() {
-    for mode in Mode::ALL {
+    for mode in Mode::with_one_process().iter().copied() {
         let builder = site(mode)
+            .for_clients(6)
             .file("apps/notes/.keep", "")
             .file(
                 "apps/slow.wsgi",

@@ -40,7 +40,7 @@ fn queue_timeout_ends_the_wait_for_a_thread() {
 #[test]
 fn connect_timeout_ends_the_wait_for_a_place_in_the_queue() {
     only_ours!("the connection is tried again every second");
-    let httpd = with("threads=1 listen-backlog=1 connect-timeout=1").allow_log("WSGI0116").start();
+    let httpd = with("threads=1 listen-backlog=1 connect-timeout=1").allow_log("WSGI0116").for_clients(6).start();
     httpd.get("/");
     let mut clients: Vec<Client> = vec![executing(&httpd, "/?sleep=4")];
     // Linux lets one more wait than the backlog says.
