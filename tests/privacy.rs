@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Httpd, Mode, Request, is_root, wsgi_module};
+use crate::harness::{Httpd, Mode, Request, is_root, python, wsgi_module};
 
 /// A private key made for one test, as PEM files and as the octets that it has in memory.
 struct Key {
@@ -189,8 +189,8 @@ fn another_user_of_the_machine_cannot_talk_to_a_worker() {
     let httpd = Httpd::new(Mode::Daemon).app("whoami.wsgi").expect_log("WSGI0034").start();
     let worker = httpd.get("/").facts().number("pid");
     let says = |address: &str| {
-        let output = Command::new("/usr/bin/python3").args(["-c", STRANGER, address]).current_dir("/").uid(65_534).output();
-        String::from_utf8(output.expect("python3 is there").stdout).expect("text")
+        let output = Command::new(python::usual()).args(["-c", STRANGER, address]).current_dir("/").uid(65_534).output();
+        String::from_utf8(output.expect("Python is there").stdout).expect("text")
     };
     let addresses = std::fs::read_to_string("/proc/net/unix").expect("/proc is mounted");
     let own = addresses.split_whitespace().find(|word| word.starts_with("@mod_wsgi.") && word.ends_with(&format!(".{worker}")));
