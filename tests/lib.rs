@@ -13,6 +13,7 @@ mod browser;
 mod collection;
 mod configtest;
 mod connections;
+mod copies;
 mod counters;
 mod daemon;
 mod demand;

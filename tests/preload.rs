@@ -9,12 +9,19 @@ use crate::harness::{Builder, Facts, Httpd, Load, Mode, Process, not_on_this_mac
 
 /// Says who loaded it, who serves it, and what a fork must not copy.
 const SCRIPT: &str = "\
-import os, random, ssl, threading
+import os, random, signal, ssl, threading
 version = 1
 loaded_by = os.getpid()
 forks = []
 os.register_at_fork(after_in_child=lambda: forks.append(os.getpid()))
 os.environ['MARK'] = 'kept'
+
+def handler():
+    try:
+        return 'ignored' if signal.signal(signal.SIGUSR1, signal.SIG_DFL) == signal.SIG_DFL else 'replaced'
+    except ValueError:
+        # Python's own answer outside of the main thread.
+        return 'real'
 
 def application(environ, start_response):
     start_response('200 OK', [('Content-Type', 'text/plain')])
@@ -22,6 +29,7 @@ def application(environ, start_response):
         'version': version, 'loaded_by': loaded_by, 'pid': os.getpid(), 'random': random.random(), 'secret': ssl.RAND_bytes(8).hex(),
         'forks': len(forks), 'hook': forks[-1] if forks else 0, 'main': threading.main_thread().ident != threading.get_ident(),
         'uid': os.getuid(), 'thread': environ['mod_wsgi.thread_id'], 'ppid': os.getppid(),
+        'signal': handler(),
     }
     return [f'{name}={value}\\n'.encode() for name, value in facts.items()]
 ";
@@ -35,7 +43,7 @@ fn preloading(options: &str, script: &str) -> Builder {
 }
 
 /// Waits for as many workers, and asks until each of them has answered.
-fn everybody(httpd: &Httpd, count: usize) -> Vec<Facts> {
+pub(crate) fn everybody(httpd: &Httpd, count: usize) -> Vec<Facts> {
     let mut answers = std::collections::BTreeMap::new();
     let found = wait_until(Duration::from_secs(15), || {
         std::thread::scope(|scope| {
@@ -63,7 +71,7 @@ fn one_process_loads_and_the_others_are_forked_from_it() {
     for facts in &workers {
         let forked = facts.number("pid") != facts.number("loaded_by");
         assert!(!forked || facts.number("hook") == facts.number("pid"), "hooks after a fork have run in the worker itself");
-        assert_eq!(facts.get("main"), "True");
+        assert_eq!((facts.get("main"), facts.get("signal")), ("True", "ignored"));
     }
     assert_eq!(httpd.workers("test").len(), 3);
     assert_eq!(httpd.log().lines_with("Loading WSGI script").len(), 1);

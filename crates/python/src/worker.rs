@@ -207,8 +207,7 @@ fn serve(
         limit: OnceLock::new(),
         news,
     };
-    // A worker that leaves a template behind has loaded what belongs in that.
-    for import in imports(settings).filter(|import| !settings.makes_template || !host.is_resident(&import.application_group)) {
+    for import in imports(settings).filter(|import| !template::has_loaded(host, settings, import)) {
         load(host, channel, settings, import)?;
     }
     let pool = pool::Pool::new(listener, own_listener(group)).map_err(os("cannot make an epoll"))?;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod copies;
 mod demand;
 mod loads;
 mod looks;
@@ -65,6 +66,8 @@ pub(crate) enum Event {
     CannotStart(WorkerId, Obstacle),
     /// A worker says something.
     Message(WorkerId, FromWorker),
+    /// A worker has left a template behind, or says that it cannot.
+    Divided(WorkerId),
     /// A worker does not speak any more.
     Lost(WorkerId),
     /// A worker was reaped.
@@ -128,6 +131,8 @@ pub(crate) struct Start {
     pub(crate) preload_must_succeed: bool,
     /// Whether the first of its generation loads the same at the same time, and tells why that fails.
     pub(crate) follows: bool,
+    /// Whether the others of its generation wait for the template that it leaves behind.
+    pub(crate) leaves_template: bool,
 }
 
 /// A daemon process group.
@@ -150,8 +155,8 @@ pub(crate) struct Group {
     /// A switch that waits for room.
     waiting: Option<Trigger>,
     last_generation: u64,
-    /// The last generation of which somebody was ready.
-    proven: u64,
+    /// The last generation whose first worker has left a template behind, or cannot.
+    divided: u64,
     backoff: Backoff,
     /// Counts switches to new settings that failed.
     settings_backoff: Backoff,
@@ -182,7 +187,7 @@ impl Group {
             next: None,
             waiting: None,
             last_generation: 0,
-            proven: 0,
+            divided: 0,
             backoff: Backoff::default(),
             settings_backoff: Backoff::default(),
             hopeless: false,
@@ -227,6 +232,7 @@ impl Group {
                 }
             }
             Event::Message(worker, message) => self.hear(worker, message, now),
+            Event::Divided(worker) => self.divides(worker),
             Event::Lost(worker) => self.advance(worker, lifecycle::Event::Lost, now),
             Event::Exited(worker, cause) => self.exited(worker, cause, now),
             Event::Seen(version) => self.seen(version, now),
@@ -251,11 +257,6 @@ impl Group {
     pub(crate) fn editions(&self) -> impl Iterator<Item = u64> {
         let newest = self.newest.map(|(edition, _)| edition);
         newest.into_iter().chain(self.current.map(|generation| generation.edition))
-    }
-
-    /// The generations that somebody may still be started in.
-    pub(crate) fn generations(&self) -> impl Iterator<Item = u64> {
-        self.current.into_iter().chain(self.next.as_ref().map(|next| next.generation)).map(|generation| generation.number)
     }
 
     /// How the group is.
@@ -459,13 +460,9 @@ impl Group {
                 && self.next.is_none()
                 && self.missing(current) > 0
                 && self.members.len() < current.rules.capacity
-                && !((self.backoff.failures() > 0 || self.waits_for_first(current)) && self.members.values().any(starting))
+                && !(self.backoff.failures() > 0 && self.members.values().any(starting))
+                && !self.is_dividing(current)
         })
-    }
-
-    /// Whether the others are to be forked from a first one, and no first one has been ready.
-    fn waits_for_first(&self, current: Generation) -> bool {
-        current.rules.preload && self.proven != current.number
     }
 
     fn start_missing(&mut self, current: Generation, now: Instant) {
@@ -484,6 +481,7 @@ impl Group {
         self.last_worker += 1;
         let worker = WorkerId(self.last_worker);
         let to_load = self.scripts.preload();
+        let leads = self.is_to_lead(generation);
         self.actions.push(Action::Start(Start {
             worker,
             edition: generation.edition,
@@ -492,6 +490,7 @@ impl Group {
             // If nobody serves, an answer that names the script's error is better than none.
             preload_must_succeed: self.is_served() && !generation.rules.strict,
             follows: beginning == Beginning::Follower,
+            leaves_template: leads,
         }));
         let member = Member {
             generation,
@@ -499,6 +498,7 @@ impl Group {
             pid: None,
             started: now,
             beginning,
+            leads,
             stands_by: false,
             was_ready: false,
             told: false,

@@ -11,7 +11,7 @@ use crate::observe::{self, OutOfMemory};
 use crate::place::{self, Place};
 use crate::template::Template;
 use crate::watch::{self, Watch};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
@@ -90,7 +90,6 @@ pub(crate) fn run(given: Given) -> ExitCode {
         editions: BTreeMap::new(),
         workers: BTreeMap::new(),
         templates: BTreeMap::new(),
-        templated: BTreeSet::new(),
         ended: false,
     };
     supervisor.configure(edition);
@@ -162,8 +161,6 @@ struct Supervisor {
     workers: BTreeMap<WorkerId, Worker>,
     /// The templates, by generation.
     templates: BTreeMap<u64, Template>,
-    /// The generations of which a worker was told to leave a template behind.
-    templated: BTreeSet<u64>,
     ended: bool,
 }
 
@@ -397,11 +394,15 @@ impl Supervisor {
     fn hear(&mut self, id: WorkerId) {
         while let Some(channel) = self.workers.get(&id).and_then(|worker| worker.channel.as_ref()) {
             match channel.receive::<FromWorker>() {
-                Ok(Some((FromWorker::Template, sockets))) => self.take_template(id, sockets),
+                Ok(Some((FromWorker::Template, sockets))) => {
+                    self.take_template(id, sockets);
+                    self.handle(Event::Divided(id));
+                }
                 Ok(Some((FromWorker::NoTemplate(reason), _))) => {
                     if let Some(generation) = self.workers.get(&id).map(|worker| worker.generation) {
                         self.no_template(generation, &reason);
                     }
+                    self.handle(Event::Divided(id));
                 }
                 Ok(Some((message, _))) => self.handle(Event::Message(id, message)),
                 Ok(None) => return,

@@ -72,7 +72,8 @@ pub struct WorkerSettings {
     pub preload_must_succeed: bool,
     /// Whether the first one of its generation loads `preload` at the same time: that one says why it fails, and this one need not.
     pub follows: bool,
-    /// Whether the others of its generation are to be forked from what it has loaded (`preload=`): it leaves a template behind for that.
+    /// Whether the others of its generation are to be forked from a copy of it, which it leaves behind: from one that has loaded its
+    /// scripts with `preload=`, from its interpreter otherwise.
     pub makes_template: bool,
 }
 

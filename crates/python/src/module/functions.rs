@@ -38,7 +38,8 @@ pub(super) fn add_private(py: Attached<'_>, state: &Arc<State>, globals: &Object
     let class = &state.functions;
     let instance = class.instance(py, Functions(Arc::clone(state)))?;
     globals.dict_set_name(py, WriteLog::NAME, &bind::<WriteLog>(py, class, &instance)?)?;
-    globals.dict_set_name(py, AddSiteFailed::NAME, &bind::<AddSiteFailed>(py, class, &instance)?)
+    globals.dict_set_name(py, AddSiteFailed::NAME, &bind::<AddSiteFailed>(py, class, &instance)?)?;
+    globals.dict_set_name(py, IsForked::NAME, &bind::<IsForked>(py, class, &instance)?)
 }
 
 fn subscribe(py: Attached<'_>, name: &str, list: &Object, arguments: &[Object]) -> Result<Object, Exception> {
@@ -137,5 +138,17 @@ impl Method for AddSiteFailed {
         let what = format!("directory '{directory}' could not be added to the Python path of the {}: {error}", this.0.place);
         this.0.sink.log(codes::SITE_DIRECTORY.level, &codes::SITE_DIRECTORY.line(what));
         Ok(py.none())
+    }
+}
+
+/// `is_forked()`: whether the application has forked this process; a worker that we have forked is none of these.
+struct IsForked;
+impl Method for IsForked {
+    type Class = Functions;
+    const NAME: &'static CStr = c"is_forked";
+
+    fn call(py: Attached<'_>, _: This<'_, Functions>, arguments: &[Object]) -> Result<Object, Exception> {
+        arguments::count(py, "is_forked", arguments, 0, 0)?;
+        Ok(py.bool(sys::forks::is_forked()))
     }
 }

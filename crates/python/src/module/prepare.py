@@ -1,7 +1,7 @@
 """Prepares an interpreter for applications: what is said best in Python.
 
 Executed once per interpreter, with these globals: `mod_wsgi` (the module), `settings` (a dict), `stderr` and `stdout` (streams into
-the error log), `write_log(level, text)` and `add_site_failed(directory, error)`.
+the error log), `write_log(level, text)`, `add_site_failed(directory, error)` and `is_forked()`.
 """
 
 import atexit
@@ -37,12 +37,13 @@ class Restricted:
 
 def restrict_signals():
     """Ignore handlers that an application registers: the signals belong to the server."""
-    import signal
+    # What signal.signal() calls. The module itself, which brings enum along, is left for whoever needs it.
+    import _signal
 
-    original, owner = signal.signal, os.getpid()
+    original = _signal.signal
 
     def ignore(signalnum, handler):
-        if os.getpid() != owner:
+        if is_forked():
             return original(signalnum, handler)
         import traceback
 
@@ -54,7 +55,7 @@ def restrict_signals():
 
     ignore.__name__ = ignore.__qualname__ = "signal"
     ignore.__doc__ = original.__doc__
-    signal.signal = ignore
+    _signal.signal = ignore
 
 
 def fix_environment():

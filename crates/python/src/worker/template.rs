@@ -1,4 +1,5 @@
-//! The template of a group's workers (`preload=`): a copy of the first one, made when that has loaded the scripts and has one thread only.
+//! The template of a generation's workers: a copy of the first one, made while that has one thread only; with `preload=` when it has loaded
+//! the scripts, otherwise when its interpreter is there and nothing of the application's is.
 //!
 //! It waits for the supervisor's word and forks a worker for each. Python is asked to fork, so that what the application has registered
 //! with `os.register_at_fork` runs in each new process, `random` is seeded anew, and nothing is left of locks.
@@ -24,9 +25,8 @@ pub(super) fn preload(
     channel: &Channel,
     settings: Box<WorkerSettings>,
 ) -> Result<Box<WorkerSettings>, StartError> {
-    // No other interpreter than the main one survives a fork.
     let of_template = |settings: &WorkerSettings| -> Vec<Import> {
-        imports(settings).filter(|import| host.is_resident(&import.application_group)).cloned().collect()
+        imports(settings).filter(|import| belongs(host, settings, import)).cloned().collect()
     };
     host.release_gil(py, || of_template(&settings).iter().try_for_each(|import| load(host, channel, &settings, import)))?;
     let first = std::process::id();
@@ -43,6 +43,17 @@ pub(super) fn preload(
         });
     }
     Ok(settings)
+}
+
+/// Whether a script belongs in a template.
+fn belongs(host: &Host, settings: &WorkerSettings, import: &Import) -> bool {
+    // No other interpreter than the main one survives a fork.
+    settings.group.preload && host.is_resident(&import.application_group)
+}
+
+/// Whether a worker has loaded a script for its template.
+pub(super) fn has_loaded(host: &Host, settings: &WorkerSettings, import: &Import) -> bool {
+    settings.makes_template && belongs(host, settings, import)
 }
 
 /// Leaves a template behind; returns as [`preload`] does.
@@ -78,7 +89,7 @@ fn prepare(py: Attached<'_>) -> Result<(), String> {
         Ok(found.and_then(|list| list.items(py)).unwrap_or_default().iter().map(|name| name.to_text(py)).collect())
     })();
     let threads: Vec<String> = threads.map_err(|error: Exception| error.report(py).text)?;
-    if threads.is_empty() { Ok(()) } else { Err(format!("to load the scripts has left threads behind: {}", threads.join(", "))) }
+    if threads.is_empty() { Ok(()) } else { Err(format!("it would lack threads that are there by now: {}", threads.join(", "))) }
 }
 
 fn fork(py: Attached<'_>) -> sys::nix::Result<Side> {

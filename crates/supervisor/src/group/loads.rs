@@ -113,7 +113,6 @@ impl Group {
         member.was_ready = true;
         let (title, took, generation) = (title(member), now - member.started, member.generation);
         self.advance(worker, lifecycle::Event::Ready, now);
-        self.proven = generation.number;
         if self.current == Some(generation) {
             self.hopeless = false;
             // A service script has only begun: how long it lives, counts.

@@ -32,6 +32,8 @@ impl PartialEq for Generation {
 pub(super) struct Switch {
     pub(super) generation: Generation,
     trigger: Trigger,
+    /// Whether the others were started beside the first one.
+    is_followed: bool,
 }
 
 /// Why a new generation is wanted.
@@ -83,13 +85,8 @@ impl Group {
         let generation = Generation { number: self.last_generation, edition, rules };
         // Two runs of a service script at a time could do everything twice.
         if self.is_served() && !rules.service {
-            self.next = Some(Switch { generation, trigger });
-            // All of them at once, so that it takes no longer than one; the first tells what fails, so that the log has it once.
+            self.next = Some(Switch { generation, trigger, is_followed: false });
             self.start(generation, Beginning::Warm, now);
-            // What is to be forked from the first one has to wait for it.
-            for _ in 1..if rules.preload { 1 } else { self.wanted } {
-                self.start(generation, Beginning::Follower, now);
-            }
         } else {
             self.take_over(generation, &trigger, now);
         }
@@ -117,11 +114,19 @@ impl Group {
         self.members.values().any(|member| leads(member) && (member.is_standing() || member.failure.is_some()))
     }
 
-    /// Goes on with the switch: starts whoever is missing once one is ready, and ends it with success when all are, or when nobody else
-    /// serves.
+    /// Goes on with the switch: starts the others when the first one can be copied, and whoever is missing once one is ready; ends it with
+    /// success when all are, or when nobody else serves.
     pub(super) fn advance_switch(&mut self, now: Instant) {
         let Some(next) = &self.next else { return };
-        let generation = next.generation;
+        let (generation, is_followed) = (next.generation, next.is_followed);
+        let is_begun = self.members.values().any(|member| member.generation == generation && member.is_standing());
+        if !is_followed && is_begun && !self.is_dividing(generation) {
+            self.next.iter_mut().for_each(|next| next.is_followed = true);
+            // They load beside the first one, so that it takes no longer than one; that one tells what fails, so that the log has it once.
+            for _ in 1..self.wanted {
+                self.start(generation, Beginning::Follower, now);
+            }
+        }
         let members = || self.members.values().filter(|member| member.generation == generation);
         let ready = members().filter(|member| member.phase == Phase::Ready).count();
         if ready > 0 {
@@ -154,7 +159,7 @@ impl Group {
 
     /// Ends the switch without success: the current generation goes on.
     pub(super) fn abandon(&mut self, reason: &str, now: Instant) {
-        let Some(Switch { generation, trigger }) = self.next.take() else { return };
+        let Some(Switch { generation, trigger, .. }) = self.next.take() else { return };
         self.advance_all(lifecycle::Event::Drain(trigger.reason()), now, |member| member.generation == generation);
         let old = self.current.map_or(0, |current| current.number);
         let what = format!(

@@ -1,5 +1,6 @@
 //! A group played through without processes: the test is the kernel, the clock and the workers.
 
+mod copies;
 mod scripts;
 
 use super::*;
@@ -87,12 +88,30 @@ impl Play {
         self.starts().into_iter().map(|(worker, _)| worker).collect()
     }
 
+    /// The same, and whether what each loads must succeed. Who is to leave a template behind does so at once.
     fn starts(&mut self) -> Vec<(WorkerId, bool)> {
+        let mut all = Vec::new();
+        loop {
+            let starts = self.undivided();
+            if starts.is_empty() {
+                return all;
+            }
+            for (worker, must_succeed, leaves_template) in starts {
+                if leaves_template {
+                    self.on(Event::Divided(worker));
+                }
+                all.push((worker, must_succeed));
+            }
+        }
+    }
+
+    /// The workers to start, which then are started, whether what each loads must succeed, and whether it is to leave a template behind.
+    fn undivided(&mut self) -> Vec<(WorkerId, bool, bool)> {
         let starts = self.take(|action| match action {
-            Action::Start(start) => Some((start.worker, start.preload_must_succeed)),
+            Action::Start(start) => Some((start.worker, start.preload_must_succeed, start.leaves_template)),
             _ => None,
         });
-        for (worker, _) in &starts {
+        for (worker, ..) in &starts {
             self.on(Event::Started(*worker, u32::try_from(worker.0).expect("small") + 1_000));
         }
         starts
@@ -178,18 +197,6 @@ fn starts_that_fail_are_repeated_ever_more_slowly_and_said_once() {
 }
 
 #[test]
-fn with_preload_the_others_are_started_when_the_first_one_is_ready() {
-    let mut play = Play { group: Group::new("site".to_owned()), now: Instant::now(), actions: Vec::new(), edition: 1 };
-    play.on(Event::Configured { edition: 1, rules: Rules { preload: true, ..rules(3) } });
-    let first = play.started();
-    assert_eq!(first.len(), 1);
-    play.ready(first[0]);
-    assert_eq!(play.started().len(), 2);
-    play.exits(first[0], Cause::Signal(9));
-    assert_eq!(play.started().len(), 1, "later nobody is waited for");
-}
-
-#[test]
 fn what_cannot_be_executed_fails_the_group_at_once() {
     let mut play = Play::new(1);
     let worker = play.started()[0];
@@ -240,11 +247,13 @@ fn switching() -> (Play, WorkerId, WorkerId) {
     let mut play = Play::serving(2);
     play.load(WorkerId(1), 1);
     play.on(Event::Seen(version(2)));
-    let follows = play.take(|action| match action {
+    let follow = |action: &Action| match action {
         Action::Start(start) => Some((start.worker, start.follows)),
         _ => None,
-    });
-    assert_eq!(follows, [(WorkerId(3), false), (WorkerId(4), true)], "the first one tells what fails");
+    };
+    assert_eq!(play.take(follow), [(WorkerId(3), false)]);
+    play.on(Event::Divided(WorkerId(3)));
+    assert_eq!(play.take(follow), [(WorkerId(4), true)], "the first one tells what fails");
     (play, WorkerId(3), WorkerId(4))
 }
 
@@ -278,16 +287,6 @@ fn what_only_one_of_them_fails_at_is_tried_once_more_and_then_said() {
     assert_eq!(again, [(WorkerId(5), false)]);
     play.exits(WorkerId(5), Cause::Signal(9));
     assert_eq!((play.codes(), play.orders()), (vec!["WSGI0305".to_owned()], vec![(first, Order::Drain(StopReason::ScriptReload))]));
-}
-
-#[test]
-fn a_generation_that_is_forked_from_its_first_waits_for_that() {
-    let mut play = Play::serving(2);
-    play.on(Event::Configured { edition: 2, rules: Rules { preload: true, ..rules(2) } });
-    let first = play.started();
-    assert_eq!(first.len(), 1);
-    play.ready(first[0]);
-    assert_eq!((play.started().len(), play.orders()), (1, vec![]));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use sys::nix::unistd::Pid;
 use sys::process::{Bounds, Program, SpawnError, spawn};
 use wire::codes;
 use wire::control::{CONTROL_FD, COUNTERS_FD, LISTENER_FD, ToWorker, WorkerSettings};
+use wire::log::Level;
 use wire::settings::GroupSettings;
 
 impl Supervisor {
@@ -43,7 +44,8 @@ impl Supervisor {
         let (pid, channel) = match self.fork(generation, &settings) {
             Some(forked) => forked,
             None => {
-                settings.makes_template = self.wants_template(generation, &settings.group);
+                // It and what is forked from it become our children when those in between end.
+                settings.makes_template = start.leaves_template && sys::process::adopt_orphans().is_ok();
                 self.execute(start.edition, settings)?
             }
         };
@@ -99,12 +101,6 @@ impl Supervisor {
         Ok((pid, channel))
     }
 
-    /// Whether the worker that is started now is to leave a template behind.
-    fn wants_template(&mut self, generation: u64, settings: &GroupSettings) -> bool {
-        // It and what is forked from it become our children when those in between end.
-        settings.preload && self.templated.insert(generation) && sys::process::adopt_orphans().is_ok()
-    }
-
     /// Forks a worker from the template of its generation, if there is one.
     fn fork(&mut self, generation: u64, settings: &WorkerSettings) -> Option<(Pid, Channel)> {
         match self.templates.get(&generation)?.fork(settings.clone()) {
@@ -133,17 +129,26 @@ impl Supervisor {
 
     /// The workers of a generation are started one by one.
     pub(super) fn no_template(&self, generation: u64, reason: &dyn std::fmt::Display) {
-        let name = self.editions.last_key_value().map_or("", |(_, newest)| newest.settings.name.as_str());
-        let what = format!("generation {generation} of group '{name}' is started without preload=: {reason}");
-        self.log(codes::NO_TEMPLATE.level, &codes::NO_TEMPLATE.line(what));
+        let Some((_, GroupSettings { name, preload, .. })) = self.editions.last_key_value().map(|(at, newest)| (at, &newest.settings))
+        else {
+            return;
+        };
+        if *preload {
+            let what = format!("generation {generation} of group '{name}' is started without preload=: {reason}");
+            self.log(codes::NO_TEMPLATE.level, &codes::NO_TEMPLATE.line(what));
+        } else {
+            self.log(
+                Level::Info,
+                &format!("each worker of generation {generation} of group '{name}' starts its own interpreter: {reason}"),
+            );
+        }
     }
 
     /// Ends the templates of generations of which nobody is started any more.
     pub(super) fn forget_templates(&mut self) {
-        let wanted: BTreeSet<u64> = self.group.generations().collect();
+        let wanted: BTreeSet<u64> = self.group.forked_generations().collect();
         let unwanted: Vec<u64> = self.templates.keys().copied().filter(|generation| !wanted.contains(generation)).collect();
         unwanted.into_iter().filter_map(|generation| self.templates.remove(&generation)).for_each(Template::end);
-        self.templated.retain(|generation| wanted.contains(generation));
     }
 }
 

@@ -1,0 +1,34 @@
+//! The workers of a generation that are started together are forked from one process, the template that the first of them leaves behind:
+//! one interpreter is started instead of one for each, and they share its memory. With `preload=` the template has loaded the scripts and
+//! stays, so whoever comes later is forked from it as well.
+
+use super::member::Member;
+use super::switch::Generation;
+use super::{Group, WorkerId};
+use crate::lifecycle::Phase;
+
+impl Group {
+    /// A worker has left its template behind, or cannot.
+    pub(super) fn divides(&mut self, worker: WorkerId) {
+        self.divided = self.members.get(&worker).map_or(0, |member| member.generation.number).max(self.divided);
+    }
+
+    /// The generations that somebody may still be forked in: while they are being started, and with `preload=` as long as they serve.
+    pub(crate) fn forked_generations(&self) -> impl Iterator<Item = u64> {
+        let current = self.current.filter(|current| current.rules.preload || self.missing(*current) > 0);
+        current.into_iter().chain(self.next.as_ref().map(|next| next.generation)).map(|generation| generation.number)
+    }
+
+    /// Whether the others are to be forked from a template that is not there yet.
+    pub(super) fn is_dividing(&self, generation: Generation) -> bool {
+        let leads = |member: &Member| member.generation == generation && member.leads && matches!(member.phase, Phase::Starting { .. });
+        self.divided < generation.number && self.members.values().any(leads)
+    }
+
+    /// Whether the worker that is started now is the one from which the others of its generation are to be forked.
+    pub(super) fn is_to_lead(&self, generation: Generation) -> bool {
+        let is_first = !self.members.values().any(|member| member.generation == generation && member.is_standing());
+        let are_several = generation.rules.preload || (self.wanted > 1 && !generation.rules.service);
+        are_several && is_first && self.divided < generation.number
+    }
+}
