@@ -140,7 +140,7 @@ fn work(
     log::set_level(group.log_level);
     // exec has made us dumpable again, and the secret is in our memory.
     sys::process::set_not_dumpable();
-    if !settings.makes_template {
+    if !settings.group.preload {
         // Threads of a copy would take what is free in the heap of the original, and so need a page of their own each time.
         sys::memory::share_heaps(std::thread::available_parallelism().map_or(1, usize::from));
     }
