@@ -6,7 +6,7 @@ import time
 
 BLOCK = b"x" * 16384
 BODY = b"y" * 65536
-ITEMS = [{"id": number, "name": f"item {number}", "price": number * 1.5, "tags": ["a", "b"]} for number in range(14)]
+ITEMS = [{"id": number, "name": f"item {number}", "text": 7 * "a few words of an article, "} for number in range(4)]
 FILES = os.path.dirname(os.path.abspath(__file__))
 
 
