@@ -120,10 +120,10 @@ bindings-check: cargo ## Compare the committed bindings with what bindgen makes 
 	@# Another patch level of httpd, with a status more, is no difference; another layout is.
 	git diff --exit-code -I 'AP_SERVER_|MODULE_MAGIC_NUMBER_MINOR|_VERSION|pub const HTTP_' apache-headers
 
-BENCHED = --ours $(RELEASE) --theirs $(REFERENCE) --packages $(BENCH)/packages
+BENCHED = --ours $(RELEASE) --theirs $(REFERENCE) --packages $(BENCH)/packages --floor $(BENCH)/floor.so
 
 .PHONY: bench
-bench: build $(REFERENCE)/ready $(BENCH)/ready $(if $(FULL),$(BENCH)/beside/ready) $(if $(BEFORE),$(BENCH)/$(BEFORE)/mod_wsgi.so) ## Compare with mod_wsgi 6.1.1 on this machine, six minutes (FULL=1: three runs, what else there is, and docs/performance.md; PART=1 to 4: a part of that)
+bench: build $(REFERENCE)/ready $(BENCH)/ready $(BENCH)/floor.so $(if $(FULL),$(BENCH)/beside/ready) $(if $(BEFORE),$(BENCH)/$(BEFORE)/mod_wsgi.so) ## Compare with mod_wsgi 6.1.1 on this machine, six minutes (FULL=1: three runs, what else there is, and docs/performance.md; PART=1 to 4: a part of that)
 	@scripts/packages run bench $(if $(FULL),profile)
 ifeq ($(FULL),)
 	@/usr/bin/python3 bench/side_by_side.py $(BENCHED) $(BENCHFLAGS)
@@ -148,6 +148,10 @@ $(BENCH)/ready:
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check flask==3.1.3 django==5.2.19
 	ln -s "$$($(BENCH)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" $(BENCH)/packages
 	touch $@
+
+$(BENCH)/floor.so: bench/floor.c $(BENCH)/ready
+	@scripts/packages build reference
+	cc -O2 -Wall -Wextra -fPIC -shared $$(apxs -q EXTRA_CPPFLAGS) -I$$(apxs -q INCLUDEDIR) -I$$(apxs -q APR_INCLUDEDIR) -o $@ $<
 
 $(BENCH)/$(BEFORE)/mod_wsgi.so: $(BENCH)/ready
 	@CARGO=$(CARGO) scripts/earlier $(BEFORE) $(BENCH)/$(BEFORE)

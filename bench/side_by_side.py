@@ -70,12 +70,12 @@ def measure_loads(record, client, tested, options, workloads, mpm):
             chosen = [
                 workload
                 for workload in workloads
-                if mode in workload.modes() and options.only in workload.name and options.mode in ("", mode) and bool(workload.streams) == http2
+                if mode in workload.modes() and options.only in workload.name and (options.floor or not workload.path.startswith("/floor")) and options.mode in ("", mode) and bool(workload.streams) == http2
                 and not record.has(kind="load", workload=workload.name, mode=mode, mpm=mpm)
             ]
             if not chosen:
                 continue
-            with pair(tested, mode, options.packages, mpm=mpm, http2=http2) as servers:
+            with pair(tested, mode, options.packages, mpm=mpm, http2=http2, floor=options.floor) as servers:
                 if not http2 and mpm == "event" and not options.only:
                     measure_noise(record, client, servers, mode, options)
                 for workload in chosen:
@@ -104,6 +104,7 @@ def main():
     parser.add_argument("--only", default="", help="workloads whose name contains this, and nothing else")
     parser.add_argument("--parts", default="", help=f"some of {','.join(PARTS)}; the first four unless given")
     parser.add_argument("--beside", default="", help="a virtual environment with uWSGI, gunicorn and Granian")
+    parser.add_argument("--floor", help="the module with the handler in C, without which its rows are left out")
     parser.add_argument("--before", default="", help="the folder of an earlier build of ours, whose time is looked into as well")
     parser.add_argument("--into", help="the file of this run, which is gone on with if it is there")
     options = parser.parse_args()

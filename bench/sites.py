@@ -49,16 +49,26 @@ def shared(packages):
     return folder
 
 
-class Site(Server):
-    """A running one; `packages` is a folder with Flask and Django. Without a module it serves static files."""
+FLOOR = """
+LoadModule floor_module {floor}
+<Location /floor>
+    SetHandler floor
+</Location>
+"""
 
-    def __init__(self, module, mode, packages, processes=2, mpm="event", http2=False, more=""):
+
+class Site(Server):
+    """A running one; `packages` is a folder with Flask and Django, `floor` the handler in C. Without a module it serves static files."""
+
+    def __init__(self, module, mode, packages, processes=2, mpm="event", http2=False, more="", floor=None):
         files = {os.path.basename(path): path for path in glob.glob(f"{APPLICATIONS}/*.wsgi")}
         files |= {name: Link(f"{shared(packages)}/{name}") for name in ("packages", *FILES)}
         files |= {"static.txt": HELLO, "import-seconds": b"0"}
         config = CONFIG if module else "Alias /static ${ROOT}/static.txt\n"
         if mode == "daemon":
             config += GROUP.format(processes=processes, more=more)
+        if floor:
+            config += FLOOR.format(floor=floor)
         if http2:
             config += HTTP2.format(modules=httpd_modules())
         super().__init__(module, config, files, mpm)

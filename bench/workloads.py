@@ -24,6 +24,8 @@ class Workload:
     times: int = 1
     #: Streams on each connection; the load is HTTP/2 if there are any.
     streams: int = 0
+    #: The row of the handler in C that is asked in the same way.
+    floor: str = ""
 
     def modes(self):
         return [mode for mode in ("daemon", "embedded") if mode in self.targets]
@@ -40,19 +42,28 @@ def cpu(daemon=None, embedded=None, **more):
 
 
 BOTH = {"daemon": {}, "embedded": {}}
+EMBEDDED = {"embedded": {}}
+CLOSE = ("Connection: close",)
 TWENTY = tuple(f"X-Header-{number}: some value of the usual length" for number in range(20))
 
 WORKLOADS = [
-    Workload("hello, 16 connections", "/hello", 16, cpu(0.32, 0.42)),
+    Workload("hello, 16 connections", "/hello", 16, cpu(0.32, 0.42), floor="a handler in C, 16 connections"),
     Workload("hello, 1 connection", "/hello", 1, cpu(0.32, 0.90, p50=0.40)),
-    Workload("hello, 200 connections", "/hello", 200, cpu(0.32, 0.42)),
-    Workload("hello, connection: close", "/hello", 16, cpu(0.38, 0.52), headers=("Connection: close",)),
+    Workload("hello, 200 connections", "/hello", 200, cpu(0.32, 0.42), floor="a handler in C, 200 connections"),
+    Workload("hello, connection: close", "/hello", 16, cpu(0.38, 0.52), headers=CLOSE, floor="a handler in C, connection: close"),
     # What httpd takes without any application: most of a request, above all of a new connection.
     Workload("a static file, 16 connections", "/static", 16, BOTH),
-    Workload("a static file, connection: close", "/static", 16, BOTH, headers=("Connection: close",)),
+    Workload("a static file, connection: close", "/static", 16, BOTH, headers=CLOSE),
+    Workload("a handler in C, 16 connections", "/floor", 16, EMBEDDED),
+    Workload("a handler in C, 200 connections", "/floor", 200, EMBEDDED),
+    Workload("a handler in C, connection: close", "/floor", 16, EMBEDDED, headers=CLOSE),
+    Workload("a handler in C, 1 KB, 20 request headers", "/floor?1000", 16, EMBEDDED, headers=TWENTY),
+    Workload("a handler in C, 64 KiB body", "/floor?65536", 16, EMBEDDED),
     Workload("hello beside 200 idle connections", "/hello", 16, BOTH, idle=200),
-    Workload("1 KB JSON, 20 request headers", "/mixed/json", 16, cpu(0.34, 0.50), headers=TWENTY),
-    Workload("64 KiB body", "/mixed/body", 16, cpu(0.38, 0.50)),
+    Workload(
+        "1 KB JSON, 20 request headers", "/mixed/json", 16, cpu(0.34, 0.50), headers=TWENTY, floor="a handler in C, 1 KB, 20 request headers"
+    ),
+    Workload("64 KiB body", "/mixed/body", 16, cpu(0.38, 0.50), floor="a handler in C, 64 KiB body"),
     Workload("1 MiB generated in 16 KiB blocks", "/mixed/generated", 4, cpu(0.60, 0.85)),
     Workload("wsgi.file_wrapper 1 MiB", "/mixed/file?file-1m", 4, cpu(0.32)),
     Workload("wsgi.file_wrapper 100 MiB", "/mixed/file?file-100m", 2, cpu(0.42)),

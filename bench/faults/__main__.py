@@ -17,7 +17,7 @@ import time
 # This folder is run by its name: what it shares with the other measurements is above it.
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from faults import FAULTS, Fault, touches
+from faults import FAULTS, PAUSE_OF_SOAK, Fault, touches
 from scene import Load, Scene
 from servers import modules, results
 
@@ -101,7 +101,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", required=True, help="the folder of mod_wsgi.so")
     parser.add_argument("--theirs", help="the virtual environment, or the file, of mod_wsgi; ours alone without it")
-    parser.add_argument("--full", action="store_true", help="the long form, of 25 minutes")
+    parser.add_argument("--full", action="store_true", help="the long form, of 35 minutes")
     parser.add_argument("--soak", type=int, help="so many touches and nothing else, of ours alone")
     parser.add_argument("--minutes", type=float, help="end before this is over; the same command goes on there, but for a soak, which ends")
     parser.add_argument("--only", default="", help="faults whose name matches")
@@ -126,7 +126,7 @@ def main():
     if options.soak:
         # It is one row, of one server: what it has seen when its minutes are over is the result.
         minutes, options.minutes = options.minutes, None
-        soak = lambda server, count: touches(server, count, minutes)
+        soak = lambda server, count: touches(server, count, PAUSE_OF_SOAK, minutes)
         faults = [Fault("soak of touches", soak, options.soak, options.soak, only=("ours",), pace=0.3)]
     wanted = [(fault, name) for fault in faults for name in tested if re.search(options.only, fault.name) and fault.concerns(name)]
     # What a run before has not finished.

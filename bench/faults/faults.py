@@ -40,11 +40,11 @@ class Fault:
         return 20 + self.amount(module, is_full) * self.pace
 
 
-#: Seconds from one touch to the next, at least.
-PAUSE = 0.25
+#: Seconds from one touch to the next, at least: in the table as long as mod_wsgi takes for one, and in a soak, which is to end.
+PAUSE, PAUSE_OF_SOAK = 1.0, 0.25
 
 
-def touches(server, count, minutes=None):
+def touches(server, count, pause=PAUSE, minutes=None):
     """Touches the script; waits until a new process answers, which is the time that an edit takes to be seen.
 
     Where that takes long, as in a soak, it says now and then how far it is, and may end after some minutes.
@@ -66,8 +66,8 @@ def touches(server, count, minutes=None):
         if fresh:
             waits.append(time.monotonic() - began)
         unseen += not fresh
-        # Whoever is faster is not to be touched more often: each touch starts interpreters, which take their share of the processors.
-        time.sleep(max(0.05, began + PAUSE - time.monotonic()))
+        # Whoever is faster is not to be touched more often: each touch starts an interpreter, which takes its share of the processors.
+        time.sleep(max(0.05, began + pause - time.monotonic()))
     seen = f"new code after {1000 * statistics.median(waits):.0f} ms (at most {1000 * max(waits):.0f})" if waits else "never seen"
     # Those of the generation before have ended.
     time.sleep(1)
