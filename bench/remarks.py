@@ -1,48 +1,75 @@
 """What stands in the way of a target that is missed, and what was tried: by workload and mode, for the page that shows it."""
 
-IMPORTS = (
-    "Both workers start and import at once, and take over together, so that neither the old code's capacity nor a second import is missed. "
-    "The start of two interpreters is some 35 ms; and two imports that compute, on two processors that go on serving, do not end at the same moment."
+NEW_CODE = (
+    "The interpreter of a new generation takes some 25 ms to start, alone on a processor, and the imports of two workers that compute, on two processors "
+    "that go on serving, do not end at the same moment."
 )
 
 CONNECTIONS = (
-    "Most of it is httpd's: each of its children wakes for each new connection, and the static file in the table costs nearly as much. To answer without "
-    "a flush, so that data and end leave in one packet, was tried: no difference."
+    "A new connection wakes a thread of each of httpd's children, of which one gets it, and is closed in steps. That is the handler in C as well, which calls no Python "
+    "and no other process. To answer without a flush, so that data and end leave in one packet, was tried: no difference."
 )
 
 HAND_OVER = (
-    "More than half is spent where httpd's listener hands a connection to a thread and gets it back, and in the write to the socket: a static file costs the "
-    "same or more. Ours and Python's together are a quarter. To schedule httpd's threads as SCHED_BATCH took a quarter off all of it."
+    "What the handler in C takes is the kernel's and httpd's: the listener hands a connection to a thread and gets it back, and the answer is written. Above "
+    "that are the environ, the interpreter's lock, the checks of PEP 3333, counters and timers. SCHED_BATCH for httpd's threads took a quarter off all of it; "
+    "to spin before sleeping for the interpreter's lock, and to bind all code of the module into one (LTO), nothing that could be told from noise."
+)
+
+HEADERS = HAND_OVER + " Twenty headers are forty strings, made by httpd, by us and by Python."
+
+SLEEP = (
+    "Each of these requests gives the interpreter's lock away and takes it back, and its thread sleeps once more than for hello; CPython wakes one thread for each. "
+    "That is the same code in both modules."
+)
+
+FRAMEWORK = (
+    "Most of it is the framework's own Python, which costs the same in both modules: see below for where it goes. A request that finds the interpreter's lock taken waits in line "
+    "for it, which is a switch more; to let requests wait in the queue instead would keep those waiting that could run while another one sleeps."
+)
+
+BESIDE = (
+    "Two interpreters have 16 requests of 2 ms before them, and CPython lets go of its lock after 5 ms at the earliest: a request waits for its turn. The order is strict "
+    "already. A smaller WSGISwitchInterval would help this row and cost all others."
 )
 
 STREAM = (
     "A block that is on the wire at once is a send of its own, and nine tenths of that is the kernel's. mod_wsgi holds blocks back for a moment and writes to "
-    "the client some eight times for a thousand of them, ours some 260 times. One send(2) instead of sendmsg(2) with four parts took a twentieth off; "
-    "memory shared with httpd would help, at the price of a second way for octets."
+    "the client some eight times for a thousand of them. One send(2) instead of sendmsg(2) with four parts took a twentieth off, SCHED_BATCH for httpd's threads "
+    "nearly half."
 )
 
 INTERPRETER = (
-    "An interpreter that has imported nothing is nearly half of such a worker, what `threading` and `signal` import a fifth. Fewer heaps of malloc(3), and a "
-    "start without importlib.util, took 5 to 10 % off."
+    "An interpreter that has imported nothing is nearly half of such a worker. Workers are forked from one, which took a quarter off; "
+    "fewer heaps of malloc(3), and a start without importlib.util and signal, took 5 to 10 % off."
 )
 
-COPIES = "python3 that imports Django and serves nothing takes as much as a worker: only sharing helps, which is what `preload=` does."
+COPIES = (
+    "python3 that imports Django and serves nothing takes as much as a worker. That workers are forked from one interpreter took 2 % off, since an import writes to most of "
+    "its pages; fewer heaps of malloc(3), and malloc_trim(3), took nothing off. What helps is `preload=`."
+)
 
 COUNTS = (
-    "Each worker writes to the pages in which the reference counts of what it executes stand, and so gets its own. gc.freeze() before the fork is used; "
-    "Python 3.12 and later count less."
+    "Each worker writes to the pages in which the reference counts of what it executes stand, and so gets its own, and the template keeps one more of each. gc.freeze() before "
+    "the fork is used. To end the template would save a tenth, and cost an import for each worker that is replaced. Python 3.12 and later count less."
 )
 
 REMARKS = {
-    ("touch, import of 0 s", "daemon"): IMPORTS,
-    ("touch, import of 0.5 s", "daemon"): IMPORTS,
+    ("touch, import of 0 s", "daemon"): NEW_CODE,
+    ("touch, import of 0.5 s", "daemon"): NEW_CODE,
     ("hello, connection: close", "daemon"): CONNECTIONS,
     ("hello, connection: close", "embedded"): CONNECTIONS,
     ("hello, 16 connections", "embedded"): HAND_OVER,
     ("hello, 200 connections", "embedded"): HAND_OVER,
-    ("1 KB JSON, 20 request headers", "embedded"): HAND_OVER,
+    ("1 KB JSON, 20 request headers", "daemon"): HEADERS,
+    ("1 KB JSON, 20 request headers", "embedded"): HEADERS,
     ("64 KiB body", "embedded"): HAND_OVER,
-    ("20 ms of sleep, 64 clients", "embedded"): HAND_OVER,
+    ("Flask hello", "daemon"): FRAMEWORK,
+    ("Flask hello", "embedded"): FRAMEWORK,
+    ("Django hello", "daemon"): FRAMEWORK,
+    ("Django hello", "embedded"): FRAMEWORK,
+    ("20 ms of sleep, 64 clients", "embedded"): SLEEP,
+    ("hello while 16 others run 2 ms each", "daemon"): BESIDE,
     ("1,000 small streamed blocks", "daemon"): STREAM,
     ("hello, processes=4", "memory"): INTERPRETER,
     ("Django, processes=4", "memory"): COPIES,

@@ -20,6 +20,7 @@ CHOSEN = (
     "64 KiB body",
     "1 MiB generated in 16 KiB blocks",
     "1,000 small streamed blocks",
+    "Flask hello",
     "Django hello",
 )
 

@@ -545,6 +545,7 @@ impl Group {
         if self.next.as_ref().is_some_and(|next| next.generation == generation) {
             if beginning == Beginning::Follower && self.is_led(generation) {
                 // What fails in all of them fails in the first one; what does not is tried once more when that is ready.
+                self.next.iter_mut().for_each(|next| next.has_lost_followers = true);
                 self.log(Level::Info, line);
             } else {
                 self.abandon(reason, now);

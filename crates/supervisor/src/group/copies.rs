@@ -14,9 +14,14 @@ impl Group {
     }
 
     /// The generations that somebody may still be forked in: while they are being started, and with `preload=` as long as they serve.
+    ///
+    /// If starts fail, that may be because of the fork, as what an interpreter has loaded at its start may not endure one: others start
+    /// interpreters of their own then.
     pub(crate) fn forked_generations(&self) -> impl Iterator<Item = u64> {
-        let current = self.current.filter(|current| current.rules.preload || self.missing(*current) > 0);
-        current.into_iter().chain(self.next.as_ref().map(|next| next.generation)).map(|generation| generation.number)
+        let is_being_started = |current: Generation| self.missing(current) > 0 && self.backoff.failures() == 0;
+        let current = self.current.filter(|current| current.rules.preload || is_being_started(*current));
+        let next = self.next.as_ref().filter(|next| next.generation.rules.preload || !next.has_lost_followers);
+        current.into_iter().chain(next.map(|next| next.generation)).map(|generation| generation.number)
     }
 
     /// Whether the others are to be forked from a template that is not there yet.

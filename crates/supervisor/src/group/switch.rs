@@ -34,6 +34,8 @@ pub(super) struct Switch {
     trigger: Trigger,
     /// Whether the others were started beside the first one.
     is_followed: bool,
+    /// Whether some of these could not be started.
+    pub(super) has_lost_followers: bool,
 }
 
 /// Why a new generation is wanted.
@@ -85,7 +87,7 @@ impl Group {
         let generation = Generation { number: self.last_generation, edition, rules };
         // Two runs of a service script at a time could do everything twice.
         if self.is_served() && !rules.service {
-            self.next = Some(Switch { generation, trigger, is_followed: false });
+            self.next = Some(Switch { generation, trigger, is_followed: false, has_lost_followers: false });
             self.start(generation, Beginning::Warm, now);
         } else {
             self.take_over(generation, &trigger, now);

@@ -38,6 +38,33 @@ fn after_a_first_one_that_has_died_another_one_is_the_first() {
 }
 
 #[test]
+fn who_does_not_endure_being_a_copy_is_started_by_itself() {
+    let templates = |play: &Play| play.group.forked_generations().collect::<Vec<_>>();
+    let mut play = Play::new(2);
+    play.undivided();
+    play.on(Event::Divided(WorkerId(1)));
+    play.undivided();
+    play.ready(WorkerId(1));
+    play.exits(WorkerId(2), Cause::Signal(11));
+    assert_eq!(templates(&play), []);
+    play.pass(Duration::from_millis(200));
+    assert_eq!(play.undivided(), [(WorkerId(3), true, false)]);
+    play.ready(WorkerId(3));
+
+    play.load(WorkerId(1), 1);
+    play.load(WorkerId(3), 1);
+    play.on(Event::Seen(version(2)));
+    assert_eq!(play.undivided(), [(WorkerId(4), true, true)]);
+    play.on(Event::Divided(WorkerId(4)));
+    assert_eq!((templates(&play), play.undivided()), (vec![2], vec![(WorkerId(5), true, false)]));
+    play.exits(WorkerId(5), Cause::Signal(11));
+    assert_eq!((templates(&play), play.undivided()), (vec![], vec![]));
+    play.load(WorkerId(4), 2);
+    play.ready(WorkerId(4));
+    assert_eq!(play.undivided(), [(WorkerId(6), true, false)], "once the first one has shown that it is not the script's fault");
+}
+
+#[test]
 fn one_alone_is_not_copied() {
     let mut play = Play::new(1);
     assert_eq!(play.undivided(), [(WorkerId(1), false, false)]);
