@@ -123,7 +123,7 @@ bindings-check: cargo ## Compare the committed bindings with what bindgen makes 
 BENCHED = --ours $(RELEASE) --theirs $(REFERENCE) --packages $(BENCH)/packages --floor $(BENCH)/floor.so
 
 .PHONY: bench
-bench: build $(REFERENCE)/ready $(BENCH)/ready $(BENCH)/floor.so $(if $(FULL),$(BENCH)/beside/ready) $(if $(BEFORE),$(BENCH)/$(BEFORE)/mod_wsgi.so) ## Compare with mod_wsgi 6.1.1 on this machine, six minutes (FULL=1: three runs, what else there is, and docs/performance.md; PART=1 to 4: a part of that)
+bench: build $(REFERENCE)/ready $(BENCH)/ready $(BENCH)/floor.so $(if $(FULL),$(BENCH)/beside/ready) $(if $(BEFORE),$(BENCH)/$(BEFORE)/mod_wsgi.so) ## Compare with mod_wsgi 6.1.1 on this machine, five minutes (FULL=1: three runs, what else there is, and docs/performance.md; PART=1 to 4: a part of that)
 	@scripts/packages run bench $(if $(FULL),profile)
 ifeq ($(FULL),)
 	@/usr/bin/python3 bench/side_by_side.py $(BENCHED) $(BENCHFLAGS)

@@ -17,7 +17,7 @@ from workloads import CHILD, COLD_START, NEW_CODE_AFTER, SLOWER_BY, WORKLOADS
 HEAD = """\
 # What a request costs
 
-Written by `make bench FULL=1` from the medians of {count} runs; `make bench` is one run, of about six minutes. {date}: {system}, Linux {kernel},
+Written by `make bench FULL=1` from the medians of {count} runs; `make bench` is one run, of about five minutes. {date}: {system}, Linux {kernel},
 {processors}, httpd {httpd}, CPython {python}; load average before the runs: {load}.
 
 Both modules are loaded by an httpd of their own, with the same configuration (defaults, two daemon processes of 15 threads) and
@@ -273,7 +273,7 @@ def main():
             said.append(f"{name} {least:.2f} to {largest:.2f} ({mode})")
     about = runs.runs[0][0]
     loads_before = ", ".join(str(rows[0]["load"]) for rows in runs.runs)
-    measured = len([rows for rows in runs.runs if any(row["kind"] == "load" for row in rows)])
+    measured = len([rows for rows in runs.runs if any(row["kind"] == "load" and row["mpm"] == "event" for row in rows)])
     text = HEAD.format(**{**about, "load": loads_before}, count=measured, noise=", ".join(said) or "not measured") + body
     text += "\n## What is missed\n\n"
     text += "".join(f"{line}\n" for line in itertools.starmap(functools.partial(miss, runs), missed)) or "Nothing.\n"

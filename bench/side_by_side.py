@@ -97,7 +97,7 @@ def main():
     parser.add_argument("--ours", required=True, help="the folder of mod_wsgi.so")
     parser.add_argument("--theirs", required=True, help="the virtual environment, or the file, of mod_wsgi")
     parser.add_argument("--packages", required=True, help="a folder with Flask and Django")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each half of a round")
+    parser.add_argument("--seconds", type=float, default=0.7, help="of each half of a round")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--mpm", default="event")
     parser.add_argument("--mode", default="", choices=["", "daemon", "embedded"], help="both unless given")

@@ -127,7 +127,7 @@ def main():
         # It is one row, of one server: what it has seen when its minutes are over is the result.
         minutes, options.minutes = options.minutes, None
         soak = lambda server, count: touches(server, count, PAUSE_OF_SOAK, minutes)
-        faults = [Fault("soak of touches", soak, options.soak, options.soak, only=("ours",), pace=0.3)]
+        faults = [Fault("soak of touches", soak, options.soak, options.soak, only=("ours",), pace=0.15)]
     wanted = [(fault, name) for fault in faults for name in tested if re.search(options.only, fault.name) and fault.concerns(name)]
     # What a run before has not finished.
     unfinished = os.path.join(results(), f"faults-{'full' if options.full else 'quick'}-unfinished.json")

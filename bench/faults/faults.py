@@ -40,8 +40,8 @@ class Fault:
         return 20 + self.amount(module, is_full) * self.pace
 
 
-#: Seconds from one touch to the next, at least: in the table as long as mod_wsgi takes for one, and in a soak, which is to end.
-PAUSE, PAUSE_OF_SOAK = 1.0, 0.25
+#: Seconds from one touch to the next, at least: in the table as long as mod_wsgi takes for one, and as short as it gets in a soak, which is to end.
+PAUSE, PAUSE_OF_SOAK = 1.0, 0.05
 
 
 def touches(server, count, pause=PAUSE, minutes=None):
