@@ -90,7 +90,7 @@ def load_rows(runs, mode, mpm, missed):
         cpu = cells["cpu"]
         for figure, target in targets.items():
             if cells[figure] and cells[figure][0] > target:
-                missed.append((workload.name, mode, figure, cells[figure][0], target))
+                missed.append((workload.name, mode, figure, cells[figure][0], target, cells[figure][1:]))
         others = []
         for figure in ("rate", "p50", "p99", "p999"):
             value = cells[figure] and cells[figure][0]
@@ -247,12 +247,13 @@ def where(runs, folder):
     return text
 
 
-def miss(runs, what, mode, figure, value, target):
+def miss(runs, what, mode, figure, value, target, spread=None):
     """The line of a missed target: what was reached, what the handler in C takes for the same, and what stands in the way."""
     workload = next((workload for workload in WORKLOADS if workload.name == what and workload.floor), None)
     least = floor(runs, workload, mode) if workload else None
     bare = "" if least is None else f" The handler in C takes {least:.2f}."
-    return f"* **{what}**, {mode}: {figure} {value:.2f}, to reach {target:g}.{bare} {REMARKS.get((what, mode), '')}".rstrip()
+    between = "" if spread is None else f" (rounds from {spread[0]:.2f} to {spread[1]:.2f})"
+    return f"* **{what}**, {mode}: {figure} {value:.2f}{between}, to reach {target:g}.{bare} {REMARKS.get((what, mode), '')}".rstrip()
 
 
 def main():
