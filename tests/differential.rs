@@ -42,11 +42,32 @@ fn both_modules_answer_alike() {
         return not_on_this_machine("mod_wsgi to compare with is not in .build/reference: 'make differential' puts it there");
     }
     let cases = cases();
+    let mut differences = compare(&cases.iter().collect::<Vec<_>>());
+    // Some answers depend on the moment, such as which of two sides closes a connection first: what is not listed must be there twice.
+    let strange: Vec<&Case> =
+        cases.iter().filter(|case| differences.iter().any(|seen| seen.case == case.name && !unlisted(seen).is_empty())).collect();
+    if !strange.is_empty() && std::env::var_os("CASES").is_none() {
+        let again = compare(&strange);
+        differences.retain(|seen| {
+            let is_there_again =
+                again.iter().any(|other| (&other.case, other.mode) == (&seen.case, seen.mode) && !unlisted(other).is_empty());
+            let counts = unlisted(seen).is_empty() || is_there_again;
+            if !counts {
+                println!("seen once: {} ({:?})\n{}", seen.case, seen.mode, unlisted(seen).join("\n"));
+            }
+            counts
+        });
+    }
+    judge(&differences);
+}
+
+/// Asks both sides, in both modes; gives what they do not agree on.
+fn compare(cases: &[&Case]) -> Vec<Difference> {
     let mut differences = Vec::new();
     for mode in Mode::ALL {
         let (theirs, ours) = std::thread::scope(|scope| {
-            let theirs = scope.spawn(|| run(UnderTest::Theirs, mode, &cases));
-            let ours = scope.spawn(|| run(UnderTest::Ours, mode, &cases));
+            let theirs = scope.spawn(|| run(UnderTest::Theirs, mode, cases));
+            let ours = scope.spawn(|| run(UnderTest::Ours, mode, cases));
             (theirs.join().expect("it asserts nothing"), ours.join().expect("it asserts nothing"))
         });
         for ((case, theirs), ours) in cases.iter().zip(theirs).zip(ours) {
@@ -58,7 +79,13 @@ fn both_modules_answer_alike() {
             }
         }
     }
-    judge(&differences);
+    differences
+}
+
+/// The lines of a difference for which no reason is listed.
+fn unlisted(difference: &Difference) -> Vec<String> {
+    let is_unlisted = |line: &String| differences::find(&difference.case, difference.mode, line).is_none();
+    changes(&difference.theirs, &difference.ours).into_iter().filter(is_unlisted).collect()
 }
 
 #[test]
@@ -92,7 +119,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// Asks one side everything.
-fn run(side: UnderTest, mode: Mode, cases: &[Case]) -> Vec<Vec<String>> {
+fn run(side: UnderTest, mode: Mode, cases: &[&Case]) -> Vec<Vec<String>> {
     let site = Site::start(side, mode);
     cases.iter().map(|case| site.ask(case)).collect()
 }
@@ -102,13 +129,9 @@ fn judge(differences: &[Difference]) {
     let mut used = BTreeSet::new();
     let mut unknown = String::new();
     for difference in differences {
-        let mut left = Vec::new();
-        for line in changes(&difference.theirs, &difference.ours) {
-            match differences::find(&difference.case, difference.mode, &line) {
-                Some(number) => drop(used.insert(number)),
-                None => left.push(line),
-            }
-        }
+        let lines = changes(&difference.theirs, &difference.ours);
+        used.extend(lines.iter().filter_map(|line| differences::find(&difference.case, difference.mode, line)));
+        let left = unlisted(difference);
         if !left.is_empty() {
             unknown.push_str(&format!("\n{} ({:?})\n{}", difference.case, difference.mode, left.join("\n")));
         }
