@@ -39,8 +39,8 @@ TURNS = (
 )
 
 BLOCKS = (
-    "Four fifths are the kernel's, which copies a MiB to the socket, as for mod_wsgi. For each of the 64 blocks the interpreter's lock is given away while it is written and "
-    "taken back, so that other requests go on."
+    "Four fifths are the kernel's, which copies a MiB to the socket; both modules write it with 64 writev(2), counted with strace. Between the blocks the interpreter's lock "
+    "is given away and taken back, so that other requests go on."
 )
 
 UPLOAD = (
