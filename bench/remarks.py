@@ -29,8 +29,7 @@ FRAMEWORK = (
 )
 
 BESIDE = (
-    "Two interpreters have 16 requests of 2 ms before them, and CPython lets go of its lock after 5 ms at the earliest: a request waits for its turn. The order is strict "
-    "already. A smaller WSGISwitchInterval would help this row and cost all others."
+    "Two interpreters have 16 requests of 2 ms before them, and a request waits for its turn: the order is strict already. The rounds lie further apart than what is missing."
 )
 
 TURNS = (
@@ -44,8 +43,7 @@ BLOCKS = (
 )
 
 UPLOAD = (
-    "What is read comes through httpd's input filters into one buffer of Python's; the rounds differ by more than what is missing, because the client, which sends, has the same two "
-    "processors."
+    "What is read comes through httpd's input filters into one buffer of Python's. The rounds lie further apart than what is missing."
 )
 
 STREAM = (
@@ -66,7 +64,7 @@ COPIES = (
 
 COUNTS = (
     "Each worker writes to the pages in which the reference counts of what it executes stand, and so gets its own, and the template keeps one more of each. gc.freeze() before "
-    "the fork is used. To end the template would save a tenth, and cost an import for each worker that is replaced. Python 3.12 and later count less."
+    "the fork is used. To end the template would cost an import for each worker that is replaced: not tried. Python 3.12 and later count less."
 )
 
 REMARKS = {

@@ -141,7 +141,7 @@ fn work(
     // exec has made us dumpable again, and the secret is in our memory.
     sys::process::set_not_dumpable();
     if !settings.group.preload {
-        // Threads of a copy would take what is free in the heap of the original, and so need a page of their own each time.
+        // Otherwise copies have the heap of what has loaded the scripts: what their threads took of that would be a page of their own each time.
         sys::memory::share_heaps(std::thread::available_parallelism().map_or(1, usize::from));
     }
     be_named(group);

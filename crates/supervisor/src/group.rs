@@ -481,7 +481,7 @@ impl Group {
         self.last_worker += 1;
         let worker = WorkerId(self.last_worker);
         let to_load = self.scripts.preload();
-        let leads = self.is_to_lead(generation);
+        let leaves_template = self.is_to_leave_template(generation);
         self.actions.push(Action::Start(Start {
             worker,
             edition: generation.edition,
@@ -490,7 +490,7 @@ impl Group {
             // If nobody serves, an answer that names the script's error is better than none.
             preload_must_succeed: self.is_served() && !generation.rules.strict,
             follows: beginning == Beginning::Follower,
-            leaves_template: leads,
+            leaves_template,
         }));
         let member = Member {
             generation,
@@ -498,7 +498,7 @@ impl Group {
             pid: None,
             started: now,
             beginning,
-            leads,
+            leaves_template,
             stands_by: false,
             was_ready: false,
             told: false,

@@ -6,8 +6,9 @@ use std::ffi::c_int;
 /// of the processor as before, with its nice value.
 ///
 /// For threads that execute applications, and for those that wait for them: each request wakes some, and every one that interrupts whoever
-/// has woken it, mostly just before that one would have waited anyway, costs two switches, and an interrupt where it ran on another processor. A thread that an operator
-/// has given another policy than the default keeps it. Threads and processes that the calling one starts inherit it.
+/// has woken it, mostly just before that one would have waited anyway, costs two switches, and an interrupt where it ran on another
+/// processor. A thread that an operator has given another policy than the default keeps it. Threads and processes that the calling one
+/// starts inherit it.
 pub fn batch() {
     let parameter = libc::sched_param { sched_priority: 0 };
     // SAFETY: concerns the calling thread (0) only; the parameter is read before the call returns.

@@ -89,7 +89,7 @@ fn prepare(py: Attached<'_>) -> Result<(), String> {
         Ok(found.and_then(|list| list.items(py)).unwrap_or_default().iter().map(|name| name.to_text(py)).collect())
     })();
     let threads: Vec<String> = threads.map_err(|error: Exception| error.report(py).text)?;
-    if threads.is_empty() { Ok(()) } else { Err(format!("it would lack threads that are there by now: {}", threads.join(", "))) }
+    if threads.is_empty() { Ok(()) } else { Err(format!("a copy would lack the threads that are there by now: {}", threads.join(", "))) }
 }
 
 fn fork(py: Attached<'_>) -> sys::nix::Result<Side> {

@@ -26,12 +26,13 @@ impl Group {
 
     /// Whether the others are to be forked from a template that is not there yet.
     pub(super) fn is_dividing(&self, generation: Generation) -> bool {
-        let leads = |member: &Member| member.generation == generation && member.leads && matches!(member.phase, Phase::Starting { .. });
-        self.divided < generation.number && self.members.values().any(leads)
+        let is_about_it =
+            |member: &Member| member.generation == generation && member.leaves_template && matches!(member.phase, Phase::Starting { .. });
+        self.divided < generation.number && self.members.values().any(is_about_it)
     }
 
-    /// Whether the worker that is started now is the one from which the others of its generation are to be forked.
-    pub(super) fn is_to_lead(&self, generation: Generation) -> bool {
+    /// Whether the worker that is started now is the first one, from which the others of its generation are to be forked.
+    pub(super) fn is_to_leave_template(&self, generation: Generation) -> bool {
         let is_first = !self.members.values().any(|member| member.generation == generation && member.is_standing());
         let are_several = generation.rules.preload || (self.wanted > 1 && !generation.rules.service);
         are_several && is_first && self.divided < generation.number

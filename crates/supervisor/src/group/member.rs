@@ -28,7 +28,7 @@ pub(super) struct Member {
     pub(super) started: Instant,
     pub(super) beginning: Beginning,
     /// Whether it was told to leave a template behind.
-    pub(super) leads: bool,
+    pub(super) leaves_template: bool,
     /// Whether it has said that it is ready, be there more to load or not.
     pub(super) stands_by: bool,
     pub(super) was_ready: bool,

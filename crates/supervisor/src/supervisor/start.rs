@@ -129,18 +129,14 @@ impl Supervisor {
 
     /// The workers of a generation are started one by one.
     pub(super) fn no_template(&self, generation: u64, reason: &dyn std::fmt::Display) {
-        let Some((_, GroupSettings { name, preload, .. })) = self.editions.last_key_value().map(|(at, newest)| (at, &newest.settings))
-        else {
-            return;
-        };
-        if *preload {
+        let Some((_, newest)) = self.editions.last_key_value() else { return };
+        let name = &newest.settings.name;
+        if newest.settings.preload {
             let what = format!("generation {generation} of group '{name}' is started without preload=: {reason}");
             self.log(codes::NO_TEMPLATE.level, &codes::NO_TEMPLATE.line(what));
         } else {
-            self.log(
-                Level::Info,
-                &format!("each worker of generation {generation} of group '{name}' starts its own interpreter: {reason}"),
-            );
+            let what = format!("each worker of generation {generation} of group '{name}' starts its own interpreter: {reason}");
+            self.log(Level::Info, &what);
         }
     }
 
