@@ -75,7 +75,13 @@ impl Channel {
     /// # Errors
     /// [`ChannelError::Gone`] at the end; the others say what was wrong with a message, which is then lost.
     pub fn receive<M: DeserializeOwned>(&self) -> Result<Option<Received<M>>, ChannelError> {
-        let mut buffer = vec![0; MESSAGE_LIMIT];
+        // As long as it is, and not as long as it may be: who is told something now and then would have that memory for ever.
+        let mut buffer = match socket::next_length(&self.0) {
+            Ok(length) => vec![0; length.min(MESSAGE_LIMIT)],
+            Err(Errno::EAGAIN) => return Ok(None),
+            Err(Errno::ECONNRESET) => return Err(ChannelError::Gone),
+            Err(other) => return Err(ChannelError::Os(other)),
+        };
         let mut descriptors = Vec::new();
         match socket::receive(&self.0, &mut buffer, &mut descriptors) {
             Ok(0) | Err(Errno::ECONNRESET) => Err(ChannelError::Gone),

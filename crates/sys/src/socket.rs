@@ -311,6 +311,20 @@ pub fn wait(socket: impl AsFd, readiness: Readiness, timeout: Option<Duration>) 
     }
 }
 
+/// How many octets the next message of a socket has that keeps their borders (`SOCK_SEQPACKET`), without waiting; 0 at the end.
+///
+/// # Errors
+/// `EAGAIN` when there is none yet, else what recv(2) says.
+pub fn next_length(socket: impl AsFd) -> nix::Result<usize> {
+    loop {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
+        match nix::sys::socket::recv(socket.as_fd().as_raw_fd(), &mut [], flags) {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
 /// Whether the peer of a stream has closed it, seen without reading octets.
 #[must_use]
 pub fn is_closed(socket: impl AsFd) -> bool {

@@ -10,8 +10,11 @@ use wire::frame::{FileRange, FrameError, HEADER, Header, Kind};
 /// How much of the body is taken in before the application reads it.
 const BOUND: usize = 256 * 1024;
 
-/// The size of an empty buffer: a head with a small body fits.
-const SMALL: usize = 32 * 1024;
+/// The size of an empty buffer: most heads fit. Each thread has one, in memory of its own.
+const SMALL: usize = 8 * 1024;
+
+/// How many times as large a full one becomes: then a body that comes along with its head fits.
+const GROWTH: usize = 10;
 
 /// A part of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,7 +88,7 @@ impl Incoming {
         }
         if self.end == self.buffer.len() {
             let allowed = BOUND.max(self.wanted());
-            let larger = allowed.min(self.buffer.len() * 2);
+            let larger = allowed.min(self.buffer.len() * GROWTH);
             if larger > self.buffer.len() {
                 self.buffer.resize(larger, 0);
             }
