@@ -9,7 +9,7 @@
 use parking_lot::Mutex;
 use std::io::IoSlice;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::OnceLock;
 use std::time::Duration;
 use sys::forks::Private;
 use sys::nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -43,13 +43,14 @@ impl Kept {
 pub(super) struct Direct {
     /// Where httpd's children connect to.
     pub(super) listener: Private,
-    places: Box<[Mutex<Place>]>,
-    /// Places from here on were never used.
-    most: AtomicUsize,
+    /// Made when they are first needed: most workers have some ten connections.
+    blocks: [OnceLock<Box<Block>>; BLOCKS],
 }
 
+/// Places of descriptors that follow each other.
+type Block = [Mutex<Place>; BLOCK];
+
 /// What is known of a descriptor.
-#[derive(Default)]
 struct Place {
     /// The connection, while it waits.
     waiting: Option<Private>,
@@ -57,21 +58,29 @@ struct Place {
     missed: bool,
 }
 
-/// Descriptors from here on are not kept: nobody has so many httpd children.
-const PLACES: usize = 8192;
+/// How many places are made at once.
+const BLOCK: usize = 64;
+
+/// Descriptors beyond these are not kept: nobody has so many httpd children.
+const BLOCKS: usize = 128;
 
 impl Direct {
     /// No connections yet.
     pub(super) fn new(listener: Private) -> Self {
-        Self { listener, places: (0..PLACES).map(|_| Mutex::default()).collect(), most: AtomicUsize::new(0) }
+        Self { listener, blocks: [const { OnceLock::new() }; BLOCKS] }
+    }
+
+    /// The place of a descriptor over which something has been kept.
+    fn place(&self, kept: Kept) -> Option<&Mutex<Place>> {
+        Some(&self.blocks.get(kept.0 / BLOCK)?.get()?[kept.0 % BLOCK])
     }
 
     /// Keeps a new connection; it comes back if that cannot be.
     pub(super) fn keep(&self, epoll: &Epoll, connection: Private) -> Result<(), Private> {
         let kept = Kept::of(&connection);
-        let Some(place) = self.places.get(kept.0) else { return Err(connection) };
-        self.most.fetch_max(kept.0 + 1, SeqCst);
-        let mut place = place.lock();
+        let Some(block) = self.blocks.get(kept.0 / BLOCK) else { return Err(connection) };
+        let mut place =
+            block.get_or_init(|| Box::new([const { Mutex::new(Place { waiting: None, missed: false }) }; BLOCK]))[kept.0 % BLOCK].lock();
         // Under the lock, so that whoever is woken finds it.
         if epoll.add(&connection, kept.event()).is_err() {
             return Err(connection);
@@ -82,7 +91,7 @@ impl Direct {
 
     /// Keeps a connection that was taken out, for its next request; gives it back if something has come already.
     pub(super) fn wait_again(&self, connection: Private) -> Option<Private> {
-        let mut place = self.places.get(Kept::of(&connection).0)?.lock();
+        let mut place = self.place(Kept::of(&connection))?.lock();
         if std::mem::take(&mut place.missed) {
             return Some(connection);
         }
@@ -92,7 +101,7 @@ impl Direct {
 
     /// Takes a connection out; `None` if somebody else has, who will see that something has come.
     pub(super) fn take(&self, kept: Kept) -> Option<Private> {
-        let mut place = self.places.get(kept.0)?.lock();
+        let mut place = self.place(kept)?.lock();
         let taken = place.waiting.take();
         place.missed = taken.is_none();
         taken
@@ -106,7 +115,7 @@ impl Direct {
     }
 
     fn places(&self) -> impl Iterator<Item = &Mutex<Place>> {
-        self.places.iter().take(self.most.load(SeqCst))
+        self.blocks.iter().filter_map(OnceLock::get).flat_map(|block| block.iter())
     }
 
     /// Takes some connection out for good.
