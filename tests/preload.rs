@@ -36,6 +36,11 @@ fn preloading(options: &str, script: &str) -> Builder {
         .config("WSGIScriptAlias / ${APPS}/preloaded.wsgi")
 }
 
+/// How many templates there are.
+fn templates(httpd: &Httpd) -> usize {
+    httpd.processes().iter().filter(|process| process.command.starts_with("(wsgi-template:test)")).count()
+}
+
 /// Waits for as many workers, and asks until each of them has answered.
 pub(crate) fn everybody(httpd: &Httpd, count: usize) -> Vec<Facts> {
     let mut answers = std::collections::BTreeMap::new();
@@ -74,7 +79,8 @@ fn one_process_loads_and_the_others_are_forked_from_it() {
 #[test]
 fn a_killed_worker_is_forked_again_without_an_import() {
     only_ours!("there is no preload=");
-    let mut httpd = preloading("processes=2 threads=2", &format!("import time\ntime.sleep(1)\n{SCRIPT}")).start();
+    // Where some will be replaced anyway, there is always something to fork.
+    let mut httpd = preloading("processes=2 threads=2 maximum-requests=100000", &format!("import time\ntime.sleep(1)\n{SCRIPT}")).start();
     httpd.allow_log("SIGKILL");
     let workers = everybody(&httpd, 2);
     let loaded_by = workers[0].number("loaded_by");
@@ -91,6 +97,24 @@ fn a_killed_worker_is_forked_again_without_an_import() {
 }
 
 #[test]
+fn the_template_ends_when_all_workers_are_there_and_is_made_anew_when_one_has_died() {
+    only_ours!("there is no preload=");
+    let mut httpd = preloading("processes=3 threads=2", SCRIPT).start();
+    httpd.allow_log("SIGKILL");
+    let workers = everybody(&httpd, 3);
+    assert!(wait_until(Duration::from_secs(5), || (templates(&httpd) == 0).then_some(())).is_some());
+    for (count, facts) in (1..).zip(&workers[..2]) {
+        Process::find(facts.number("pid")).expect("it has answered").signal(Signal::SIGKILL);
+        httpd.log().wait_for_count("SIGKILL", count);
+        assert!(wait_until(Duration::from_secs(5), || (httpd.workers("test").len() == 3).then_some(())).is_some());
+    }
+    let now = everybody(&httpd, 3);
+    let makers: BTreeSet<i32> = now.iter().map(|facts| facts.number("loaded_by")).collect();
+    assert_eq!(makers.len(), 2, "the second successor was forked from what the first one has loaded");
+    assert_eq!((templates(&httpd), httpd.log().lines_with("Loading WSGI script").len()), (1, 2));
+}
+
+#[test]
 fn a_reload_makes_a_new_template_and_loses_nothing() {
     only_ours!("there is no preload=");
     let httpd = preloading("processes=3 threads=2", SCRIPT).start();
@@ -104,8 +128,7 @@ fn a_reload_makes_a_new_template_and_loses_nothing() {
         load.wait_for(20);
     }
     assert_eq!(load.stop().failures, Vec::<String>::new());
-    let templates = || httpd.processes().into_iter().filter(|process| process.command.starts_with("(wsgi-template:test)")).count();
-    assert!(wait_until(Duration::from_secs(10), || (templates() == 1).then_some(())).is_some(), "{} templates", templates());
+    assert!(wait_until(Duration::from_secs(10), || (templates(&httpd) == 0).then_some(())).is_some(), "{} templates", templates(&httpd));
     assert_eq!(httpd.log().lines_with("Loading WSGI script").len(), 4);
 }
 
@@ -142,8 +165,9 @@ fn a_free_threaded_python_is_forked_with_its_lock_and_without() {
     };
     let script = SCRIPT.replace("'version': version,", "'version': version, 'lock': __import__('sys')._is_gil_enabled(),");
     for (directive, lock) in [("WSGIFreeThreading Off", "True"), ("WSGIFreeThreading On", "False")] {
-        let mut httpd =
-            preloading("processes=3 threads=4", &script).config(&format!("WSGIPythonHome {}\n{directive}", prefix.display())).start();
+        let mut httpd = preloading("processes=3 threads=4 maximum-requests=1000000", &script)
+            .config(&format!("WSGIPythonHome {}\n{directive}", prefix.display()))
+            .start();
         httpd.allow_log("SIGKILL");
         let workers = everybody(&httpd, 3);
         assert!(workers.iter().all(|facts| facts.get("lock") == lock), "{directive}");

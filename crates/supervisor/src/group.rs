@@ -157,6 +157,10 @@ pub(crate) struct Group {
     last_generation: u64,
     /// The last generation whose first worker has left a template behind, or cannot.
     divided: u64,
+    /// The last generation whose template was given up when all workers were there, although it is more than an interpreter.
+    given_up: u64,
+    /// The last generation in which a worker had to be replaced after that.
+    renewed: u64,
     backoff: Backoff,
     /// Counts switches to new settings that failed.
     settings_backoff: Backoff,
@@ -188,6 +192,8 @@ impl Group {
             waiting: None,
             last_generation: 0,
             divided: 0,
+            given_up: 0,
+            renewed: 0,
             backoff: Backoff::default(),
             settings_backoff: Backoff::default(),
             hopeless: false,
@@ -358,7 +364,7 @@ impl Group {
                 self.log(Level::Info, format!("{title} of group '{}' asks for a successor: {}", self.name, reason.word()));
             }
             // The process that holds the channels deals with these.
-            FromWorker::Template | FromWorker::NoTemplate(_) | FromWorker::Forked { .. } => {}
+            FromWorker::Template { .. } | FromWorker::NoTemplate(_) | FromWorker::Forked { .. } => {}
             FromWorker::Drained => self.advance(worker, lifecycle::Event::Drained, now),
         }
     }
@@ -433,6 +439,7 @@ impl Group {
         let may_serve = |member: &Member| member.phase == Phase::Ready && !member.is_held && member.generation == current;
         self.advance_all(lifecycle::Event::Accept, now, may_serve);
         self.start_missing(current, now);
+        self.give_up_template(current);
         self.drain_surplus(current, now);
         self.tell_state();
     }
@@ -481,6 +488,7 @@ impl Group {
         self.last_worker += 1;
         let worker = WorkerId(self.last_worker);
         let to_load = self.scripts.preload();
+        self.renew_template(generation);
         let leaves_template = self.is_to_leave_template(generation);
         self.actions.push(Action::Start(Start {
             worker,

@@ -394,8 +394,9 @@ impl Supervisor {
     fn hear(&mut self, id: WorkerId) {
         while let Some(channel) = self.workers.get(&id).and_then(|worker| worker.channel.as_ref()) {
             match channel.receive::<FromWorker>() {
-                Ok(Some((FromWorker::Template, sockets))) => {
-                    self.take_template(id, sockets);
+                Ok(Some((FromWorker::Template { pid }, sockets))) => {
+                    self.take_template(id, pid, sockets);
+                    self.handle(Event::Started(id, pid));
                     self.handle(Event::Divided(id));
                 }
                 Ok(Some((FromWorker::NoTemplate(reason), _))) => {

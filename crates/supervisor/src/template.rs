@@ -1,7 +1,8 @@
-//! The template of a generation of workers (`preload=`): a process that has loaded the scripts and from which workers are forked.
+//! The template of a generation of workers: a process that has started an interpreter, and with `preload=` loaded the scripts, and from
+//! which the workers are forked.
 //!
-//! The first worker of a generation leaves it behind. It and those that it forks are children of this process, as all workers are: each
-//! is forked by a process in between that ends at once (`sys::forks`), and this process adopts orphans.
+//! It was executed as the first worker of a generation, which goes on as its first copy. Those that it forks are children of this process,
+//! as all workers are: each is forked by a process in between that ends at once (`sys::forks`), and this process adopts orphans.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -69,10 +70,13 @@ impl Template {
 /// Waits for the word of a process that was forked.
 fn forked(channel: &Channel) -> Result<Pid, ForkError> {
     match channel.wait::<FromWorker>(Some(FORK_TIME))? {
-        Some((FromWorker::Forked { pid }, _)) => {
-            let child = i32::try_from(pid).map(Pid::from_raw).map_err(|_| ForkError::Stranger(pid))?;
-            if sys::process::is_child(child) { Ok(child) } else { Err(ForkError::Stranger(pid)) }
-        }
+        Some((FromWorker::Forked { pid }, _)) => child(pid),
         _ => Err(ForkError::Silent),
     }
+}
+
+/// The child of this process with an id that somebody names.
+pub(crate) fn child(pid: u32) -> Result<Pid, ForkError> {
+    let child = i32::try_from(pid).map(Pid::from_raw).map_err(|_| ForkError::Stranger(pid))?;
+    if sys::process::is_child(child) { Ok(child) } else { Err(ForkError::Stranger(pid)) }
 }

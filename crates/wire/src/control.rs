@@ -100,9 +100,13 @@ pub enum FromWorker {
         /// The modification time of what could not be loaded, if it could be read.
         modified: Option<i64>,
     },
-    /// It has left a template behind; beside it the way to that, over which [`FromWorker::Forked`] comes first, and which then answers
-    /// each [`ToWorker::Configure`], beside it the end of a worker's control socket, by a worker that says `Forked` over this.
-    Template,
+    /// The process that was executed is a template from now on, and the worker this one that was forked from it. Beside it the way to the
+    /// template, over which [`FromWorker::Forked`] comes first, and which then answers each [`ToWorker::Configure`], beside it the end of
+    /// a worker's control socket, by a worker that says `Forked` over this.
+    Template {
+        /// The worker's process id.
+        pid: u32,
+    },
     /// It cannot leave a template behind, for this reason.
     NoTemplate(String),
     /// A process that was forked says who it is.

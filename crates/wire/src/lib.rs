@@ -17,7 +17,7 @@ pub mod settings;
 
 /// The version of everything in this crate; frames of another version are refused by name. It is raised with each change of a layout:
 /// `tests/layout.rs` notices.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 
 /// The level of compatibility that applications compare with, `mod_wsgi.version`.
 pub const MOD_WSGI_VERSION: (u8, u8, u8) = (6, 1, 1);

@@ -1,5 +1,6 @@
-//! The template of a generation's workers: a copy of the first one, made while that has one thread only; with `preload=` when it has loaded
-//! the scripts, otherwise when its interpreter is there and nothing of the application's is.
+//! The template of a generation's workers: the process that was executed as the first of them, while it has one thread only; with `preload=`
+//! when it has loaded the scripts, otherwise when its interpreter is there and nothing of the application's is. The first worker goes on
+//! as a copy of it, so that what only an import needs is in no worker's memory, and in none at all when the template has ended.
 //!
 //! It waits for the supervisor's word and forks a worker for each. Python is asked to fork, so that what the application has registered
 //! with `os.register_at_fork` runs in each new process, `random` is seeded anew, and nothing is left of locks.
@@ -17,8 +18,8 @@ use wire::codes;
 use wire::control::{FromWorker, ToWorker, WorkerSettings};
 use wire::settings::Import;
 
-/// Loads what the template is to have and leaves it behind. Returns in the calling worker, and in each worker that is forked, with its
-/// settings.
+/// Loads what the template is to have and becomes it. Returns in each worker that is forked, with its settings; where there can be no
+/// template, in the calling process.
 pub(super) fn preload(
     py: Attached<'_>,
     host: &'static Host,
@@ -29,9 +30,8 @@ pub(super) fn preload(
         imports(settings).filter(|import| belongs(host, settings, import)).cloned().collect()
     };
     host.release_gil(py, || of_template(&settings).iter().try_for_each(|import| load(host, channel, &settings, import)))?;
-    let first = std::process::id();
-    let settings = leave(py, channel, settings)?;
-    if std::process::id() != first {
+    let (settings, is_first) = divide(py, channel, settings)?;
+    if !is_first {
         be_named(&settings.group);
         // It is there already; the supervisor wants to know of each process what it has.
         host.release_gil(py, || {
@@ -56,26 +56,28 @@ pub(super) fn has_loaded(host: &Host, settings: &WorkerSettings, import: &Import
     settings.makes_template && belongs(host, settings, import)
 }
 
-/// Leaves a template behind; returns as [`preload`] does.
-fn leave(py: Attached<'_>, channel: &Channel, settings: Box<WorkerSettings>) -> Result<Box<WorkerSettings>, StartError> {
+/// Becomes the template; returns as [`preload`] does, and whether in the first worker.
+fn divide(py: Attached<'_>, channel: &Channel, settings: Box<WorkerSettings>) -> Result<(Box<WorkerSettings>, bool), StartError> {
     if let Err(reason) = prepare(py) {
         tell(channel, &FromWorker::NoTemplate(reason));
-        return Ok(settings);
+        return Ok((settings, true));
     }
     let (theirs, ours) = Channel::pair().map_err(|error| StartError::Os("cannot make a socket pair", error))?;
     match fork(py) {
-        Ok(Side::Old) => {
-            channel.send(&FromWorker::Template, &[theirs.as_fd()])?;
-            Ok(settings)
-        }
         Ok(Side::New) => {
+            drop(ours);
+            sys::process::end_with_parent(Signal::SIGUSR1);
+            channel.send(&FromWorker::Template { pid: std::process::id() }, &[theirs.as_fd()])?;
+            Ok((settings, true))
+        }
+        Ok(Side::Old) => {
             drop(theirs);
             sys::process::end_with_parent(Signal::SIGKILL);
-            Ok(be_template(py, channel, ours, &settings.group.name))
+            Ok((be_template(py, channel, ours, &settings.group.name), false))
         }
         Err(error) => {
             tell(channel, &FromWorker::NoTemplate(format!("cannot fork: {error}")));
-            Ok(settings)
+            Ok((settings, true))
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Rules {
     pub(super) limits: Limits,
     /// Whether the others are forked from what the first one of a generation has loaded (`preload=`).
     pub(super) preload: bool,
+    /// Whether workers are bound to be replaced while their generation serves.
+    pub(super) renews: bool,
 }
 
 impl Rules {
@@ -47,6 +49,11 @@ impl From<&GroupSettings> for Rules {
             strict: settings.reload == Reload::Strict,
             limits: settings.limits,
             preload: settings.preload && !service,
+            renews: settings.maximum_requests > 0
+                || !settings.timeouts.restart_interval.is_zero()
+                || !settings.timeouts.inactivity.is_zero()
+                || settings.limits != Limits::default()
+                || settings.min_processes < settings.max_processes,
         }
     }
 }

@@ -22,7 +22,8 @@ fn rules(processes: usize) -> Rules {
     let timeouts = Timeouts { startup: Some(60 * second), graceful: Some(15 * second), eviction: None, shutdown: Some(5 * second) };
     let (fewest, most) = (processes, processes);
     let (service, strict, limits) = (false, false, Limits::default());
-    Rules { processes, fewest, most, threads: 5, capacity: processes * 3 + 4, timeouts, service, strict, limits, preload: false }
+    let (preload, renews) = (false, false);
+    Rules { processes, fewest, most, threads: 5, capacity: processes * 3 + 4, timeouts, service, strict, limits, preload, renews }
 }
 
 fn import() -> Import {

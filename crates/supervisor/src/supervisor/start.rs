@@ -3,7 +3,7 @@
 use super::{Supervisor, Worker};
 use crate::command;
 use crate::group::{Obstacle, Start, WorkerId};
-use crate::template::Template;
+use crate::template::{self, Template};
 use crate::watch;
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -113,9 +113,18 @@ impl Supervisor {
         }
     }
 
-    /// A worker has left a template behind.
-    pub(super) fn take_template(&mut self, id: WorkerId, sockets: Vec<OwnedFd>) {
-        let Some(generation) = self.workers.get(&id).map(|worker| worker.generation) else { return };
+    /// What was executed as a worker is a template now, and the worker is the process `pid` that was forked from it.
+    pub(super) fn take_template(&mut self, id: WorkerId, pid: u32, sockets: Vec<OwnedFd>) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let generation = worker.generation;
+        match template::child(pid) {
+            Ok(child) => {
+                worker.pid = child;
+                let slot = self.editions.get(&worker.edition).and_then(|edition| edition.memory.counters()?.worker(worker.slot));
+                slot.inspect(|slot| slot.reset(pid, generation, epoch_micros()));
+            }
+            Err(error) => return self.log(codes::CONTROL.level, &codes::CONTROL.line(error)),
+        }
         match sockets.into_iter().next().map(Template::new) {
             Some(Ok(template)) => {
                 if let Some(older) = self.templates.insert(generation, template) {

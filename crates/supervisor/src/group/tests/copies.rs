@@ -70,15 +70,42 @@ fn one_alone_is_not_copied() {
     assert_eq!(play.undivided(), [(WorkerId(1), false, false)]);
 }
 
-#[test]
-fn with_preload_there_is_a_template_as_long_as_the_generation() {
+/// A group with `preload=` and so many workers, all of which are ready.
+fn preloaded(rules: Rules) -> Play {
     let mut play = Play { group: Group::new("site".to_owned()), now: Instant::now(), actions: Vec::new(), edition: 1 };
-    play.on(Event::Configured { edition: 1, rules: Rules { preload: true, ..rules(3) } });
+    let others = rules.processes - 1;
+    play.on(Event::Configured { edition: 1, rules: Rules { preload: true, ..rules } });
     assert_eq!(play.undivided(), [(WorkerId(1), false, true)]);
-    play.on(Event::Divided(WorkerId(1)));
-    assert_eq!(play.undivided().len(), 2);
-    play.ready(WorkerId(1));
     assert_eq!(play.group.forked_generations().collect::<Vec<_>>(), [1]);
+    play.on(Event::Divided(WorkerId(1)));
+    assert_eq!(play.undivided().len(), others);
+    (1..=rules.processes as u64).for_each(|worker| play.ready(WorkerId(worker)));
+    play
+}
+
+#[test]
+fn with_preload_a_template_stays_where_workers_are_bound_to_be_replaced_and_where_there_is_one() {
+    for rules in [Rules { renews: true, ..rules(3) }, rules(1)] {
+        let mut play = preloaded(rules);
+        assert_eq!(play.group.forked_generations().collect::<Vec<_>>(), [1]);
+        play.exits(WorkerId(1), Cause::Signal(9));
+        assert_eq!(play.undivided(), [(WorkerId(rules.processes as u64 + 1), rules.processes > 1, false)]);
+    }
+}
+
+#[test]
+fn with_preload_a_template_that_was_given_up_is_made_anew_by_the_first_successor() {
+    let mut play = preloaded(rules(3));
+    assert_eq!(play.group.forked_generations().count(), 0);
+    play.exits(WorkerId(1), Cause::Signal(9));
+    play.exits(WorkerId(2), Cause::Signal(9));
+    assert_eq!(play.undivided(), [(WorkerId(4), true, true)], "the other one waits for that");
+    play.on(Event::Divided(WorkerId(4)));
+    assert_eq!(play.undivided(), [(WorkerId(5), true, false)]);
+    (4..=5).for_each(|worker| play.ready(WorkerId(worker)));
+    assert_eq!(play.group.forked_generations().collect::<Vec<_>>(), [1], "and stays");
+    play.exits(WorkerId(4), Cause::Signal(9));
+    assert_eq!(play.undivided(), [(WorkerId(6), true, false)]);
 }
 
 #[test]
