@@ -210,7 +210,20 @@ fn send_one(socket: impl AsFd, octets: &[u8]) -> nix::Result<usize> {
 /// # Errors
 /// `EAGAIN` when there is nothing yet, else what recvmsg(2) says.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> nix::Result<usize> {
-    receive_with(socket, buffer, descriptors, libc::MSG_DONTWAIT)
+    receive_with(socket, part(buffer), descriptors, libc::MSG_DONTWAIT)
+}
+
+/// The same, but appends at most `most` octets to a buffer, in the memory that it has beyond its length and that nobody has written to.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_onto(socket: impl AsFd, buffer: &mut Vec<u8>, most: usize, descriptors: &mut Vec<OwnedFd>) -> nix::Result<usize> {
+    let spare = buffer.spare_capacity_mut();
+    let part = libc::iovec { iov_base: spare.as_mut_ptr().cast(), iov_len: spare.len().min(most) };
+    let received = receive_with(socket, part, descriptors, libc::MSG_DONTWAIT)?;
+    // SAFETY: the kernel has written so many octets to the spare capacity, whose length bounds them.
+    unsafe { buffer.set_len(buffer.len() + received) };
+    Ok(received)
 }
 
 /// The same, but waits on a socket that [`set_waiting`] has prepared: `EAGAIN` when there was nothing in its time.
@@ -218,7 +231,7 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8], descriptors: &mut Vec<Owned
 /// # Errors
 /// As [`receive`].
 pub fn receive_waiting(socket: impl AsFd, buffer: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> nix::Result<usize> {
-    receive_with(socket, buffer, descriptors, 0)
+    receive_with(socket, part(buffer), descriptors, 0)
 }
 
 /// Prepares a socket for [`receive_waiting`], which then waits at most `timeout`.
@@ -233,9 +246,13 @@ pub fn set_waiting(socket: impl AsFd, timeout: Duration) -> nix::Result<()> {
     Ok(())
 }
 
-fn receive_with(socket: impl AsFd, buffer: &mut [u8], descriptors: &mut Vec<OwnedFd>, waiting: libc::c_int) -> nix::Result<usize> {
+fn part(buffer: &mut [u8]) -> libc::iovec {
+    libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() }
+}
+
+/// `part` is memory of the caller's.
+fn receive_with(socket: impl AsFd, mut part: libc::iovec, descriptors: &mut Vec<OwnedFd>, waiting: libc::c_int) -> nix::Result<usize> {
     let mut space = ControlSpace([0; 64]);
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: a msghdr of zeros is valid: no address, no octets, no control message.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = &raw mut part;

@@ -168,7 +168,8 @@ impl Connection {
         if self.ended || sys::forks::is_forked() {
             return Err(ConnectionError::Gone);
         }
-        match socket::receive(&self.socket, self.incoming.room(), &mut self.descriptors) {
+        let (buffer, most) = self.incoming.room();
+        match socket::receive_onto(&self.socket, buffer, most, &mut self.descriptors) {
             Ok(0) | Err(Errno::ECONNRESET) => {
                 self.ended = true;
                 Err(ConnectionError::Gone)
@@ -177,10 +178,7 @@ impl Connection {
                 self.ended = true;
                 Err(ConnectionError::Os(Errno::EMFILE))
             }
-            Ok(octets) => {
-                self.incoming.filled(octets);
-                Ok(true)
-            }
+            Ok(_) => Ok(true),
             Err(Errno::EAGAIN) => Ok(false),
             Err(other) => Err(ConnectionError::Os(other)),
         }

@@ -10,11 +10,8 @@ use wire::frame::{FileRange, FrameError, HEADER, Header, Kind};
 /// How much of the body is taken in before the application reads it.
 const BOUND: usize = 256 * 1024;
 
-/// The size of an empty buffer: most heads fit. Each thread has one, in memory of its own.
-const SMALL: usize = 8 * 1024;
-
-/// How many times as large a full one becomes: then a body that comes along with its head fits.
-const GROWTH: usize = 10;
+/// The size of an empty buffer: a head with a small body fits. Nothing is written to what no octets ever reach, so it takes no memory.
+const SMALL: usize = 32 * 1024;
 
 /// A part of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +51,6 @@ pub(super) enum ProtocolError {
 pub(super) struct Incoming {
     buffer: Vec<u8>,
     start: usize,
-    end: usize,
     body_left: usize,
     request: Option<u64>,
 }
@@ -63,13 +59,12 @@ impl Incoming {
     /// An empty one over memory that a former one has used.
     pub(super) fn new(mut buffer: Vec<u8>) -> Self {
         // What was needed once for a long head is not kept for ever.
-        if buffer.len() > BOUND {
+        if buffer.capacity() > BOUND {
             buffer = Vec::new();
         }
-        if buffer.len() < SMALL {
-            buffer.resize(SMALL, 0);
-        }
-        Self { buffer, start: 0, end: 0, body_left: 0, request: None }
+        buffer.clear();
+        buffer.reserve_exact(SMALL);
+        Self { buffer, start: 0, body_left: 0, request: None }
     }
 
     /// The memory, for the next one.
@@ -77,40 +72,32 @@ impl Incoming {
         self.buffer
     }
 
-    /// Where octets may be received to; empty when as much as is allowed waits to be taken out.
-    pub(super) fn room(&mut self) -> &mut [u8] {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
+    /// What received octets are to be appended to, and how many at most: none when as much as is allowed waits to be taken out.
+    pub(super) fn room(&mut self) -> (&mut Vec<u8>, usize) {
+        let is_full = self.buffer.len() == self.buffer.capacity();
+        if is_full || self.start == self.buffer.len() {
+            self.buffer.drain(..self.start);
+            self.start = 0;
         }
-        if self.end == self.buffer.len() && self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+        let allowed = BOUND.max(self.wanted());
+        if self.buffer.len() == self.buffer.capacity() {
+            let larger = allowed.min(self.buffer.capacity() * 2);
+            self.buffer.reserve_exact(larger.saturating_sub(self.buffer.len()));
         }
-        if self.end == self.buffer.len() {
-            let allowed = BOUND.max(self.wanted());
-            let larger = allowed.min(self.buffer.len() * GROWTH);
-            if larger > self.buffer.len() {
-                self.buffer.resize(larger, 0);
-            }
-        }
-        &mut self.buffer[self.end..]
+        let most = allowed.min(self.buffer.capacity()).saturating_sub(self.buffer.len());
+        (&mut self.buffer, most)
     }
 
     /// Whether [`Incoming::room`] has room.
     pub(super) fn has_room(&self) -> bool {
-        self.start > 0 || self.end < BOUND.max(self.wanted())
-    }
-
-    /// Says that so many octets were received to [`Incoming::room`].
-    pub(super) fn filled(&mut self, octets: usize) {
-        self.end = self.buffer.len().min(self.end + octets);
+        self.start > 0 || self.buffer.len() < BOUND.max(self.wanted())
     }
 
     /// The next part, if it is there; of a body at most `most` octets.
     pub(super) fn next(&mut self, most: usize) -> Result<Option<Part<'_>>, ProtocolError> {
         loop {
             if self.body_left > 0 {
-                let length = self.body_left.min(most).min(self.end - self.start);
+                let length = self.body_left.min(most).min(self.buffer.len() - self.start);
                 let from = self.start;
                 self.start += length;
                 self.body_left -= length;
@@ -124,7 +111,7 @@ impl Incoming {
                 continue;
             }
             let from = self.start + HEADER;
-            if self.end - from < length {
+            if self.buffer.len() - from < length {
                 return Ok(None);
             }
             self.start = from + length;
@@ -141,18 +128,18 @@ impl Incoming {
 
     /// Whether nothing is left over.
     pub(super) fn is_empty(&self) -> bool {
-        self.start == self.end && self.body_left == 0
+        self.start == self.buffer.len() && self.body_left == 0
     }
 
     /// Whether [`Incoming::next`] has something to give or to say.
     pub(super) fn is_ready(&self) -> bool {
         if self.body_left > 0 {
-            return self.end > self.start;
+            return self.buffer.len() > self.start;
         }
         match self.peek() {
             None => false,
-            Some(Ok(header)) if header.kind == Kind::RequestBody && header.length > 0 => self.end - self.start > HEADER,
-            Some(Ok(header)) => self.end - self.start >= HEADER + header.length as usize,
+            Some(Ok(header)) if header.kind == Kind::RequestBody && header.length > 0 => self.buffer.len() - self.start > HEADER,
+            Some(Ok(header)) => self.buffer.len() - self.start >= HEADER + header.length as usize,
             Some(Err(_)) => true,
         }
     }
@@ -165,7 +152,7 @@ impl Incoming {
     }
 
     fn peek(&self) -> Option<Result<Header, FrameError>> {
-        self.buffer[self.start..self.end].first_chunk().map(Header::decode)
+        self.buffer[self.start..].first_chunk().map(Header::decode)
     }
 
     /// How long the buffer must be for the frame that it begins with.
@@ -184,11 +171,10 @@ mod tests {
 
     fn feed(incoming: &mut Incoming, mut octets: &[u8]) {
         while !octets.is_empty() {
-            let room = incoming.room();
-            let length = room.len().min(octets.len());
+            let (buffer, most) = incoming.room();
+            let length = most.min(octets.len());
             assert!(length > 0, "the buffer is full");
-            room[..length].copy_from_slice(&octets[..length]);
-            incoming.filled(length);
+            buffer.extend_from_slice(&octets[..length]);
             octets = &octets[length..];
         }
     }
@@ -227,13 +213,13 @@ mod tests {
         feed(&mut incoming, &Header { kind: Kind::RequestBody, length: 1 << 20, request: 1 }.encode());
         let mut taken = 0;
         while incoming.has_room() {
-            let length = incoming.room().len();
-            incoming.filled(length);
-            taken += length;
+            let (buffer, most) = incoming.room();
+            buffer.resize(buffer.len() + most, b'x');
+            taken += most;
         }
-        assert_eq!((taken + HEADER, incoming.room().len()), (BOUND, 0));
+        assert_eq!((taken + HEADER, incoming.room().1), (BOUND, 0));
         assert!(matches!(incoming.next(10), Ok(Some(Part::Body(octets))) if octets.len() == 10));
-        assert!(incoming.has_room() && !incoming.room().is_empty());
+        assert!(incoming.has_room() && incoming.room().1 > 0);
     }
 
     #[test]
@@ -242,7 +228,7 @@ mod tests {
         push(&mut octets, Kind::RequestHead, 1, &vec![b'x'; 3 * BOUND]);
         let mut incoming = Incoming::new(Vec::new());
         feed(&mut incoming, &octets[..HEADER]);
-        assert!(incoming.room().len() <= SMALL, "nothing is allocated for what is only announced");
+        assert!(incoming.room().1 <= SMALL, "nothing is allocated for what is only announced");
         feed(&mut incoming, &octets[HEADER..]);
         assert!(matches!(incoming.next(0), Ok(Some(Part::Head(1, head))) if head.len() == 3 * BOUND));
     }
