@@ -376,8 +376,11 @@ impl Supervisor {
                 self.no_template(generation, &"the template process has ended");
             }
             let Some(worker) = self.workers.iter().find_map(|(id, worker)| (worker.pid == ended.pid).then_some(*id)) else { continue };
-            // What it has said before it ended comes first.
+            // What it has said before it ended comes first, perhaps that the worker is another process now.
             self.hear(worker);
+            if self.workers.get(&worker).is_some_and(|worker| worker.pid != ended.pid) {
+                continue;
+            }
             if let Some(worker) = self.workers.remove(&worker) {
                 // No child of httpd is to try it for a request.
                 let slot = self.editions.get(&worker.edition).and_then(|edition| edition.memory.counters()?.worker(worker.slot));

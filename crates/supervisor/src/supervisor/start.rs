@@ -138,9 +138,12 @@ impl Supervisor {
 
     /// The workers of a generation are started one by one.
     pub(super) fn no_template(&self, generation: u64, reason: &dyn std::fmt::Display) {
-        let Some((_, newest)) = self.editions.last_key_value() else { return };
-        let name = &newest.settings.name;
-        if newest.settings.preload {
+        // As long as there is no worker of it, its settings are the newest.
+        let of_generation = self.workers.values().find(|worker| worker.generation == generation);
+        let edition = of_generation.and_then(|worker| self.editions.get(&worker.edition)).or_else(|| self.editions.values().next_back());
+        let Some(settings) = edition.map(|edition| &edition.settings) else { return };
+        let name = &settings.name;
+        if settings.preload {
             let what = format!("generation {generation} of group '{name}' is started without preload=: {reason}");
             self.log(codes::NO_TEMPLATE.level, &codes::NO_TEMPLATE.line(what));
         } else {
