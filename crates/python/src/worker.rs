@@ -348,6 +348,10 @@ fn cannot_load(channel: &Channel, import: &Import, error: &LoadError) -> StartEr
 
 /// Ends a worker that cannot become ready: it has nothing to end in order.
 fn give_up(channel: &Channel, error: &StartError) -> ! {
+    if matches!(error, StartError::Channel(ChannelError::Gone)) {
+        // Nobody wants it any more: a restart came while it was being forked, or the supervisor is gone, of which httpd tells.
+        sys::process::exit_now(NOT_READY);
+    }
     // The supervisor logs what it is told; if it is not there, nobody would.
     if channel.send(&FromWorker::Failed(error.to_string()), &[]).is_err() {
         log::coded(&codes::WORKER, error);
