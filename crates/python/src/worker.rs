@@ -221,7 +221,11 @@ fn serve(
             return Err(StartError::Thread(error));
         }
         let scale = memory::Scale::new(group.limits.memory, &service);
-        channel.send(&FromWorker::Ready, &[])?;
+        if let Err(error) = channel.send(&FromWorker::Ready, &[]) {
+            // Or this scope would wait for its threads for ever.
+            pool.end(&service);
+            return Err(error.into());
+        }
         let reason = {
             let _probe = Probe::start(scope, host, &service, group);
             let (subscribers, told) = subscribers::subscribers();

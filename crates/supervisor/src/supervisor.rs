@@ -376,15 +376,16 @@ impl Supervisor {
                 self.no_template(generation, &"the template process has ended");
             }
             let Some(worker) = self.workers.iter().find_map(|(id, worker)| (worker.pid == ended.pid).then_some(*id)) else { continue };
-            // What it has said before it ended comes first, perhaps that the worker is another process now.
+            // What it has said before it ended comes first.
             self.hear(worker);
-            if self.workers.get(&worker).is_some_and(|worker| worker.pid != ended.pid) {
-                continue;
-            }
             if let Some(worker) = self.workers.remove(&worker) {
+                if worker.pid != ended.pid {
+                    // It has become a template meanwhile, and the worker a copy: whoever has ended it means the worker.
+                    let _may_have_ended = kill(worker.pid, Signal::SIGKILL);
+                }
                 // No child of httpd is to try it for a request.
                 let slot = self.editions.get(&worker.edition).and_then(|edition| edition.memory.counters()?.worker(worker.slot));
-                slot.inspect(|slot| slot.withdraw(ended.pid.as_raw().unsigned_abs()));
+                slot.inspect(|slot| slot.withdraw(worker.pid.as_raw().unsigned_abs()));
             }
             let is_out_of_memory = ended.cause == Cause::Signal(Signal::SIGKILL as i32) && self.out_of_memory.has_struck();
             let cause = if is_out_of_memory { Cause::OutOfMemory } else { ended.cause };
@@ -398,8 +399,9 @@ impl Supervisor {
         while let Some(channel) = self.workers.get(&id).and_then(|worker| worker.channel.as_ref()) {
             match channel.receive::<FromWorker>() {
                 Ok(Some((FromWorker::Template { pid }, sockets))) => {
-                    self.take_template(id, pid, sockets);
-                    self.handle(Event::Started(id, pid));
+                    if self.take_template(id, pid, sockets) {
+                        self.handle(Event::Started(id, pid));
+                    }
                     self.handle(Event::Divided(id));
                 }
                 Ok(Some((FromWorker::NoTemplate(reason), _))) => {

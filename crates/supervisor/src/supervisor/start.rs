@@ -113,9 +113,10 @@ impl Supervisor {
         }
     }
 
-    /// What was executed as a worker is a template now, and the worker is the process `pid` that was forked from it.
-    pub(super) fn take_template(&mut self, id: WorkerId, pid: u32, sockets: Vec<OwnedFd>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+    /// What was executed as a worker is a template now, and the worker is the process `pid` that was forked from it. Returns whether that
+    /// is so.
+    pub(super) fn take_template(&mut self, id: WorkerId, pid: u32, sockets: Vec<OwnedFd>) -> bool {
+        let Some(worker) = self.workers.get_mut(&id) else { return false };
         let generation = worker.generation;
         match template::child(pid) {
             Ok(child) => {
@@ -123,7 +124,10 @@ impl Supervisor {
                 let slot = self.editions.get(&worker.edition).and_then(|edition| edition.memory.counters()?.worker(worker.slot));
                 slot.inspect(|slot| slot.reset(pid, generation, epoch_micros()));
             }
-            Err(error) => return self.log(codes::CONTROL.level, &codes::CONTROL.line(error)),
+            Err(error) => {
+                self.log(codes::CONTROL.level, &codes::CONTROL.line(error));
+                return false;
+            }
         }
         match sockets.into_iter().next().map(Template::new) {
             Some(Ok(template)) => {
@@ -134,6 +138,7 @@ impl Supervisor {
             Some(Err(error)) => self.no_template(generation, &error),
             None => self.log(codes::CONTROL.level, &codes::CONTROL.line("a template came without the way to it")),
         }
+        true
     }
 
     /// The workers of a generation are started one by one.
