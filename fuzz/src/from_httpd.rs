@@ -26,12 +26,11 @@ fn take_in(octets: &[u8], most: usize, at_a_time: usize) -> Seen {
     let mut rest = octets;
     loop {
         let has_room = incoming.has_room();
-        let room = incoming.room();
+        let (buffer, room) = incoming.room();
         // Where there is none, octets have to be taken out first, which is done below.
-        assert!(room.len() <= 32 << 20 && has_room != room.is_empty(), "room for {} ({has_room})", room.len());
-        let length = room.len().min(rest.len()).min(most);
-        room[..length].copy_from_slice(&rest[..length]);
-        incoming.filled(length);
+        assert!(room <= 32 << 20 && has_room == (room > 0), "room for {room} ({has_room})");
+        let length = room.min(rest.len()).min(most);
+        buffer.extend_from_slice(&rest[..length]);
         rest = &rest[length..];
         loop {
             let kind = match incoming.next(at_a_time) {

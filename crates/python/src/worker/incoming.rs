@@ -74,7 +74,8 @@ impl Incoming {
 
     /// What received octets are to be appended to, and how many at most: none when as much as is allowed waits to be taken out.
     pub(super) fn room(&mut self) -> (&mut Vec<u8>, usize) {
-        let is_full = self.buffer.len() == self.buffer.capacity();
+        // The buffer may have grown for a head and be larger than what is allowed now.
+        let is_full = self.buffer.len() >= BOUND.max(self.wanted()).min(self.buffer.capacity());
         if is_full || self.start == self.buffer.len() {
             self.buffer.drain(..self.start);
             self.start = 0;
@@ -231,6 +232,24 @@ mod tests {
         assert!(incoming.room().1 <= SMALL, "nothing is allocated for what is only announced");
         feed(&mut incoming, &octets[HEADER..]);
         assert!(matches!(incoming.next(0), Ok(Some(Part::Head(1, head))) if head.len() == 3 * BOUND));
+    }
+
+    #[test]
+    fn a_buffer_that_has_grown_for_a_head_has_room_as_long_as_something_was_taken_out() {
+        let mut octets = Vec::new();
+        push(&mut octets, Kind::RequestHead, 1, &vec![b'x'; 3 * BOUND]);
+        let mut incoming = Incoming::new(Vec::new());
+        feed(&mut incoming, &octets);
+        assert!(matches!(incoming.next(0), Ok(Some(Part::Head(..)))));
+        feed(&mut incoming, &Header { kind: Kind::RequestBody, length: 1 << 20, request: 1 }.encode());
+        for _ in 0..3 {
+            while incoming.has_room() {
+                let (buffer, most) = incoming.room();
+                assert!(most > 0, "receiving nothing would be taken for the end");
+                buffer.resize(buffer.len() + most, b'y');
+            }
+            assert!(matches!(incoming.next(10), Ok(Some(Part::Body(octets))) if octets.len() == 10));
+        }
     }
 
     #[test]
